@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""getdents64(2) and getdents(2): listings without what the policy hides."""
+
+from __future__ import annotations
+
+import struct
+
+from madcap.kernel.lookup import descriptor_name, subject
+from madcap.kernel.names import is_safe_name
+from madcap.linux import fs
+from madcap.linux._call import Buffer, bind, c_int, c_ulong, c_void_p
+from madcap.policy import actions as A
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from madcap.kernel.request import Request
+
+_MAX = 65536
+_DT_UNKNOWN, _DT_BLK, _DT_LNK = 0, 6, 10
+_old_getdents = bind("getdents", c_int, c_void_p, c_ulong)
+
+
+def sys_getdents64(req: Request) -> int:
+    """getdents64(2)."""
+    return _getdents(req, fs.getdents64, 19, 18)
+
+
+def sys_getdents(req: Request) -> int:
+    """getdents(2), whose entries have their type in the last byte."""
+    return _getdents(req, _old_getdents, 18, None)
+
+
+def _getdents(req: Request, read: Callable[..., int], name_at: int, type_at: int | None) -> int:
+    fd = req.descriptor(req.i32(0))
+    count = min(req.u32(2), _MAX)
+    directory = descriptor_name(req, fd)
+    req.alive()
+    buffer = Buffer(count) if count else Buffer(1)
+    while True:
+        got = read(fd, buffer.address, count)
+        if got <= 0:
+            return got
+        kept = _filter(req, directory, bytes(buffer.data[:got]), name_at, type_at)
+        if kept:
+            req.write(req.args[1], kept)
+            return len(kept)
+
+
+def _filter(
+    req: Request, directory: bytes, data: bytes, name_at: int, type_at: int | None
+) -> bytes:
+    """Return the entries of *data* that the caller may see; the last one tells where to go on."""
+    out = bytearray()
+    at, last, offset = 0, -1, 0
+    prefix = directory.rstrip(b"/") + b"/"
+    while at < len(data):
+        offset, size = struct.unpack_from("=QH", data, at + 8)
+        end = at + size
+        name = data[at + name_at : data.index(0, at + name_at)]
+        kind = data[at + type_at] if type_at is not None else data[end - 1]
+        if name in (b".", b"..") or _visible(req, prefix, name, kind):
+            last = len(out)
+            out += data[at:end]
+        at = end
+    if last >= 0:
+        struct.pack_into("=Q", out, last + 8, offset)
+    return bytes(out)
+
+
+def _visible(req: Request, prefix: bytes, name: bytes, kind: int) -> bool:
+    if kind == _DT_UNKNOWN:
+        return False
+    if kind == _DT_BLK and "allow_unsafe_mkbdev" not in req.host.options:
+        return False
+    policy = req.policy
+    if prefix == b"/proc/":
+        if name == b"%d" % req.host.pid:
+            return False
+    elif (
+        prefix[:6] != b"/proc/"
+        and "allow_unsafe_filename" not in policy.flags
+        and not is_safe_name(name)
+    ):
+        return False
+    links_hidden = prefix[:6] == b"/proc/" and "force_no_magiclinks" in policy.flags
+    if links_hidden and kind == _DT_LNK and name not in (b"self", b"thread-self"):
+        return False
+    verdict = policy.check(C.LIST, subject(req, prefix + name))
+    return verdict[0] in (A.ALLOW, A.WARN)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a notification to its answer: find the row, run the handler, fail closed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+
+from madcap import events
+from madcap.abi import flags as F
+from madcap.kernel.judge import Panic
+from madcap.kernel.reply import Continue, Gone, Install, Interrupted
+from madcap.kernel.request import Request
+from madcap.linux._call import ARCH
+from madcap.linux.seccomp import ADDFD, RESP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from madcap.kernel.host import Host
+    from madcap.kernel.reply import Reply
+
+    Handlers = dict[int, tuple[str, Callable[[Request], Reply]]]
+
+_SEND = F.SECCOMP_IOCTL_NOTIF_SEND
+_O_CLOEXEC = F.O_CLOEXEC
+
+
+class Dispatcher:
+    """Answers notifications for one emulator thread."""
+
+    __slots__ = ("_addfd", "_handlers", "_host", "_resp", "req")
+
+    def __init__(self, host: Host, handlers: Handlers) -> None:
+        self._host = host
+        self._handlers = handlers
+        self._resp = bytearray(RESP.size)
+        self._addfd = bytearray(ADDFD.size)
+        self.req = Request(host, host.sandbox.memory_access)
+
+    def handle(self, notification: tuple[int, ...]) -> None:
+        """Perform the call of *notification* and answer it."""
+        ident = notification[0]
+        req = self.req
+        row = self._handlers.get(notification[3])
+        if row is None or notification[4] & 0xFFFF_FFFF != ARCH or self._host.ghost:
+            self._answer(ident, 0, errno.ENOSYS, 0)
+            return
+        try:
+            req.begin(notification, row[0])
+            reply = row[1](req)
+            if reply.__class__ is int:
+                self._answer(ident, reply, 0, 0)
+            elif reply.__class__ is Install:
+                self._install(ident, reply)
+            elif reply.__class__ is Continue:
+                self._answer(ident, 0, 0, F.SECCOMP_USER_NOTIF_FLAG_CONTINUE)
+            else:
+                raise TypeError(f"{row[0]} returned {reply!r}")
+        except OSError as error:
+            number = error.errno or errno.EIO
+            # A number of more than 16 bits is none that a guest may see.
+            self._answer(ident, 0, number if 0 < number < 4096 else errno.ENOSYS, 0)
+        except Gone:
+            pass  # Nobody waits for an answer.
+        except Interrupted:
+            self._answer(ident, 0, F.ERESTARTSYS, 0)
+        except Panic:
+            self._answer(ident, 0, errno.EACCES, 0)
+        except Exception as error:
+            # Our mistake must never widen what the guest may do.
+            events.bug(row[0], error, req.tid)
+            self._answer(ident, 0, errno.EPERM, 0)
+        finally:
+            req.finish()
+
+    def _install(self, ident: int, reply: Install) -> None:
+        """Duplicate a descriptor into the guest, then answer with its number.
+
+        Two steps: the answer then wakes the guest on this CPU, which installing and answering in
+        one (SECCOMP_ADDFD_FLAG_SEND) doesn't. A sibling thread may see the descriptor before the
+        call returns, as it may natively; only death can end the guest's wait in between.
+        """
+        cloexec = _O_CLOEXEC if reply.cloexec else 0
+        slot = -1
+        if "force_rand_fd" in self.req.policy.flags:
+            from madcap.kernel.slots import random_slot
+
+            slot = random_slot(self.req)
+        flags = F.SECCOMP_ADDFD_FLAG_SETFD if slot >= 0 else 0
+        ADDFD.pack_into(self._addfd, 0, ident, flags, reply.fd, max(slot, 0), cloexec)
+        try:
+            number = fcntl.ioctl(
+                self._host.listener, F.SECCOMP_IOCTL_NOTIF_ADDFD, self._addfd, True
+            )
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise Gone from error
+            raise
+        self._answer(ident, number, 0, 0)
+
+    def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
+        RESP.pack_into(self._resp, 0, ident, value, -error, flags)
+        while True:
+            try:
+                fcntl.ioctl(self._host.listener, _SEND, self._resp, True)
+            except InterruptedError:
+                continue
+            except OSError:
+                return  # ENOENT: the guest is gone. Nothing else can be wrong with our answer.
+            return

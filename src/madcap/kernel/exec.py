@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""execve(2) and execveat(2): judged here, run by the kernel, verified at the exec stop.
+
+Nobody but the kernel can replace a process image, so this call is continued although its path is
+read again. What makes that safe is `verify`: at PTRACE_EVENT_EXEC the new image is in place and
+none of it has run; the program and the loader that the kernel really mapped are judged again, and
+a mismatch kills. With trace/allow_unsafe_ptrace nobody verifies; the switch says so.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap import events
+from madcap.abi import flags as F
+from madcap.kernel import elf
+from madcap.kernel.judge import hide_device, require
+from madcap.kernel.lookup import EMPTY, FOLLOW, lookup, subject
+from madcap.kernel.reply import Continue
+from madcap.linux import fs
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.lookup import Target
+    from madcap.kernel.reply import Reply
+    from madcap.kernel.request import Request
+
+_CONTINUE = Continue("the image is verified at the exec stop before any of it runs")
+_FLAGS = F.AT_SYMLINK_NOFOLLOW | F.AT_EMPTY_PATH | F.AT_EXECVE_CHECK
+
+
+def sys_execve(req: Request) -> Reply:
+    """execve(2)."""
+    path = req.path(0)
+    return _exec(req, lookup(req, F.AT_FDCWD, path, FOLLOW))
+
+
+def sys_execveat(req: Request) -> Reply:
+    """execveat(2)."""
+    flags = req.u32(4)
+    if flags & ~_FLAGS:
+        raise OSError(errno.EINVAL, "flags")
+    how = 0 if flags & F.AT_SYMLINK_NOFOLLOW else FOLLOW
+    if flags & F.AT_EMPTY_PATH:
+        how |= EMPTY
+    return _exec(req, lookup(req, req.i32(0), req.path(1), how))
+
+
+def _exec(req: Request, target: Target) -> Reply:
+    req.alive()
+    kind = target.type
+    hide_device(req, kind)
+    require(req, C.EXEC, subject(req, target.name))
+    if kind == F.S_IFLNK:
+        raise OSError(errno.ELOOP, "a link")
+    if kind != F.S_IFREG:
+        raise OSError(errno.EACCES, "not a regular file")
+    if target.name[:1] == b"!" and "allow_unsafe_memfd" not in req.host.options:
+        raise OSError(errno.EACCES, "a memory file")
+    fs.faccessat2(target.fd, b"", os.X_OK, F.AT_EACCESS | F.AT_EMPTY_PATH)
+    if not req.host.traced:
+        return _CONTINUE
+    inspect(req, target)
+    return _CONTINUE
+
+
+def inspect(req: Request, target: Target) -> None:
+    """Raise EACCES (ENOEXEC) where the file's format is refused by a switch."""
+    options = req.host.options
+    if not elf.wants_inspection(options):
+        return
+    try:
+        fd = req.own(fs.openat2(req.host.self_fd, b"%d" % target.fd, os.O_RDONLY))
+    except OSError:
+        # A program that may be run but not read: the kernel allows it, and we can't look at it.
+        raise OSError(errno.EACCES, "unreadable program") from None
+    reason = refusal(fd, options, program=True)
+    if reason is None:
+        return
+    script = reason == "deny_exec_script"
+    events.emit(
+        events.WARN,
+        {
+            "ctx": "exec",
+            "op": reason if script else "check_elf",
+            "sys": req.name,
+            "err": errno.EACCES,
+            "path": target.name,
+        },
+        pid=req.tid,
+        msg=f"refused by {reason}",
+        tip=f"configure `trace/{reason}:{int(reason.startswith('allow'))}'",
+    )
+    raise OSError(errno.EACCES, reason)
+
+
+def refusal(fd: int, options: set[str], *, program: bool) -> str | None:
+    """Return the switch that refuses the file behind *fd*, None where none does."""
+    try:
+        found = elf.inspect(lambda offset, size: os.pread(fd, size, offset))
+    except elf.ElfError as error:
+        raise OSError(errno.ENOEXEC, str(error)) from None
+    return elf.refusal(found, options, program=program)

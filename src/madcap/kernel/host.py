@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all handlers share: static descriptors, the policy, identities, hooks into the pool."""
+
+from __future__ import annotations
+
+import _thread
+import os
+
+from madcap.abi.flags import O_PATH, PROC_SUPER_MAGIC, OpenFlags
+from madcap.linux._call import MACHINE, Buffer
+from madcap.linux.fs import filesystem_type, openat2
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from madcap.policy.sandbox import Sandbox
+
+#: The open(2) flags of this machine.
+OPEN = OpenFlags(MACHINE)
+
+
+class Host:
+    """The supervisor as the handlers see it. Made before the first thread, then only read.
+
+    Descriptors: *root* (``/``), *proc* (``/proc``), *self_fd* (our own ``/proc/self/fd``), all
+    O_PATH; *null* (``/dev/null``, read-write). They live as long as the process.
+    """
+
+    __slots__ = (
+        "blocking", "chrooted", "egid", "eldest", "eldest_lives", "euid", "ghost", "groups",
+        "listener", "null", "options", "pid", "plain_stat", "policy_lock", "proc", "proc_dev",
+        "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme", "unique_name",
+    )  # fmt: skip
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.options = sandbox.options
+        self.pid = os.getpid()
+        self.euid = os.geteuid()
+        self.egid = os.getegid()
+        self.groups = frozenset([*os.getgroups(), self.egid])
+        self.root = openat2(-100, b"/", O_PATH | OPEN.DIRECTORY)
+        self.proc = openat2(-100, b"/proc", O_PATH | OPEN.DIRECTORY)
+        if filesystem_type(self.proc, Buffer(128)) != PROC_SUPER_MAGIC:
+            raise OSError(18, "/proc is not a proc file system")
+        self.self_fd = openat2(self.proc, b"self/fd", O_PATH | OPEN.DIRECTORY)
+        self.proc_dev = os.fstat(self.proc).st_dev
+        self.null = openat2(-100, b"/dev/null", os.O_RDWR)
+        st = os.fstat(self.null)
+        if st.st_rdev != os.makedev(1, 3) or st.st_mode & 0o170000 != 0o020000:
+            raise OSError(18, "/dev/null is not the null device")
+        self.listener = -1
+        self.eldest = 0
+        self.eldest_lives = True
+        self.plain_stat = False
+        self.policy_lock = _thread.allocate_lock()  #: Commands change the policy one at a time.
+        self.traceme: set[int] = set()  #: Threads that asked to be traced.
+        random = os.urandom(4)
+        major_minor = b".".join(os.uname().release.encode().split(b".")[:2])
+        self.release = major_minor + b".%d" % random[0]
+        self.sysinfo = (int.from_bytes(random[1:], "little"), random[0])
+        self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
+        self.chrooted = False
+        self.ghost = False
+        self.traced = "allow_unsafe_ptrace" not in self.options
+        #: Called around a call that can block: (req, call, restartable) -> result.
+        self.blocking: Callable[..., int]

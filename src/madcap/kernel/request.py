@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A trapped system call as a handler sees it: arguments, the guest's memory and descriptors.
+
+One Request belongs to one emulator thread and is used again for each notification (`begin`), so
+that its buffers are allocated once. Every descriptor opened on behalf of a call is handed to
+`own` and closed by `finish`, whatever happens in between: no finalizer is relied on.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+
+from madcap.abi import flags as F
+from madcap.kernel.reply import Gone
+from madcap.linux._call import Buffer, get_errno
+from madcap.linux.fs import open_with, openat2_how, readlinkat
+from madcap.linux.memory import CROSS_ONLY, Memory
+from madcap.linux.process import pidfd_getfd, pidfd_of_thread, read_file, status_field
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.host import Host
+
+_PATH_HOW = openat2_how(F.O_PATH, 0)
+_USER_LIMIT = 1 << 47
+_ID = struct.Struct("=Q")
+
+
+class Request:
+    """The call that an emulator thread is working on."""
+
+    __slots__ = (
+        "_id_buffer", "_ids", "_owned", "_tgid", "args", "host", "id", "memory", "name", "number",
+        "policy", "scratch", "tid",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
+        self.host = host
+        self.memory = Memory(host.proc, memory_access)
+        self.scratch = Buffer(8192)
+        self._id_buffer = bytearray(8)
+        self._owned: list[int] = []
+        self.id = self.tid = self.number = self._tgid = 0
+        self.name = ""
+        self.args: tuple[int, ...] = ()
+        self.policy = host.sandbox.active
+
+    def begin(self, notification: tuple[int, ...], name: str) -> None:
+        """Start on *notification*: (id, tid, flags, number, arch, ip, six arguments)."""
+        self.id = notification[0]
+        self.tid = notification[1]
+        self.number = notification[3]
+        self.args = notification[6:]
+        self.name = name
+        self._tgid = 0
+        self.policy = self.host.sandbox.active  # Pinned: one call is judged by one policy.
+        _ID.pack_into(self._id_buffer, 0, self.id)
+
+    def finish(self) -> None:
+        """Close every descriptor that the call opened."""
+        owned = self._owned
+        while owned:
+            os.close(owned.pop())
+
+    # Arguments: Python integers have no width, the kernel's do.
+
+    def i32(self, index: int) -> int:
+        """Argument *index* as the kernel's ``int``: the low 32 bits, signed."""
+        low = self.args[index] & 0xFFFF_FFFF
+        return low - (1 << 32) if low & 0x8000_0000 else low
+
+    def u32(self, index: int) -> int:
+        """Argument *index* as ``unsigned int``."""
+        return self.args[index] & 0xFFFF_FFFF
+
+    def i64(self, index: int) -> int:
+        """Argument *index* as ``long``."""
+        value = self.args[index]
+        return value - (1 << 64) if value & (1 << 63) else value
+
+    def mode(self, index: int) -> int:
+        """Argument *index* as ``umode_t``."""
+        return self.args[index] & 0xFFFF
+
+    # Validity
+
+    def alive(self) -> None:
+        """Raise Gone unless the guest still waits: what was read through its tid counts then."""
+        try:
+            fcntl.ioctl(self.host.listener, F.SECCOMP_IOCTL_NOTIF_ID_VALID, self._id_buffer, True)
+        except OSError as error:
+            raise Gone from error
+
+    # Memory
+
+    def pointer(self, address: int) -> int:
+        """Return *address*, raising EFAULT where it can't be one of user memory."""
+        if not 4096 <= address < _USER_LIMIT:
+            raise OSError(errno.EFAULT, "bad pointer")
+        return address
+
+    def path(self, index: int) -> bytes:
+        """The path string that argument *index* points to."""
+        return self.memory.string(self.tid, self.pointer(self.args[index]))
+
+    def string(self, address: int, limit: int) -> bytes:
+        """The NUL-terminated string at *address*."""
+        return self.memory.string(self.tid, self.pointer(address), limit)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Exactly *size* bytes from *address*."""
+        return self.memory.read(self.tid, self.pointer(address), size)
+
+    def write(self, address: int, data: bytes | bytearray) -> None:
+        """Write *data* to *address*."""
+        self.memory.write(self.tid, self.pointer(address), data)
+
+    # The task
+
+    @property
+    def tgid(self) -> int:
+        """The process (thread group) of the caller."""
+        if not self._tgid:
+            text = status_field(self.status(), b"Tgid")
+            self._tgid = int(text)
+        return self._tgid
+
+    def status(self) -> bytes:
+        """The text of /proc/TID/status; it counts once `alive` returned."""
+        try:
+            text = read_file(self.host.proc, b"%d/status" % self.tid)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESRCH):
+                raise Gone from error
+            raise
+        self.alive()
+        return text
+
+    def umask(self) -> int:
+        """The caller's umask."""
+        return int(status_field(self.status(), b"Umask"), 8)
+
+    # Descriptors
+
+    def own(self, fd: int) -> int:
+        """Take over *fd*: it is closed when the call ends."""
+        self._owned.append(fd)
+        return fd
+
+    def release(self, fd: int) -> None:
+        """Close *fd*, which `own` took over, before the call ends."""
+        self._owned.remove(fd)
+        os.close(fd)
+
+    def cwd(self) -> int:
+        """An O_PATH descriptor of the caller's working directory."""
+        fd = open_with(self.host.proc, b"%d/cwd" % self.tid, _PATH_HOW)
+        if fd < 0:
+            self.alive()
+            raise OSError(get_errno(), "cwd")
+        self._owned.append(fd)
+        return fd
+
+    def directory(self, number: int) -> int:
+        """An O_PATH descriptor of what the caller's *number* (or AT_FDCWD) refers to."""
+        if number == F.AT_FDCWD:
+            return self.cwd()
+        if number < 0:
+            raise OSError(errno.EBADF, "bad descriptor")
+        fd = open_with(self.host.proc, b"%d/fd/%d" % (self.tid, number), _PATH_HOW)
+        if fd < 0:
+            error = get_errno()
+            self.alive()
+            raise OSError(errno.EBADF if error == errno.ENOENT else error, "descriptor")
+        self._owned.append(fd)
+        return fd
+
+    def descriptor(self, number: int) -> int:
+        """A duplicate of the caller's descriptor *number*: the same open file description."""
+        if number < 0:
+            raise OSError(errno.EBADF, "bad descriptor")
+        try:
+            pidfd = pidfd_of_thread(self.tid)
+        except OSError as error:
+            raise Gone from error
+        try:
+            self.alive()
+            fd = pidfd_getfd(pidfd, number)
+        finally:
+            os.close(pidfd)
+        self._owned.append(fd)
+        return fd
+
+    def signal(self, signal: int) -> None:
+        """Send *signal* to the caller's process."""
+        from madcap.linux.process import pidfd_open, pidfd_send_signal
+
+        try:
+            pidfd = pidfd_open(self.tgid)
+        except OSError as error:
+            raise Gone from error
+        try:
+            self.alive()
+            pidfd_send_signal(pidfd, signal)
+        finally:
+            os.close(pidfd)
+
+    def link_text(self, fd: int) -> bytes:
+        """The name of what our descriptor *fd* refers to, as /proc/self/fd shows it."""
+        size = readlinkat(self.host.self_fd, b"%d" % fd, self.scratch.address, 4097)
+        if size > 4096:
+            raise OSError(errno.ENAMETOOLONG, "name too long")
+        return bytes(self.scratch.data[:size])

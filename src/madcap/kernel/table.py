@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one list of system calls that the supervisor sees: who performs them, and when.
+
+The filter's notify set, dispatch and the list of tests that must exist are derived from it. *when*
+says under which policy a call is trapped at all; where it isn't, the kernel runs it untouched. A
+row without a handler is a call whose emulation is not built: it answers *refuse* instead.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from madcap.kernel import attr, change, dents, process, stat
+from madcap.kernel import exec as exec_
+from madcap.kernel import open as open_
+from madcap.kernel.net import HANDLERS as NET
+from madcap.linux._call import NUMBERS
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from madcap.kernel.dispatch import Handlers
+    from madcap.kernel.reply import Reply
+    from madcap.kernel.request import Request
+    from madcap.policy.sandbox import Sandbox
+
+    Handler = Callable[[Request], Reply]
+    When = Callable[["Conditions"], bool]
+
+
+class Conditions:
+    """What decides at start which calls are trapped; see docs/design.md.
+
+    *unlocked*: the policy may still change; *readable*: it may at least be read; *masks*: some
+    path may be masked; *scoped*: the kernel keeps signals inside (Landlock).
+    """
+
+    __slots__ = ("enabled", "masks", "options", "readable", "scoped", "unlocked")
+
+    def __init__(self, sandbox: Sandbox, scoped: bool) -> None:
+        self.options = sandbox.options
+        self.enabled = 0
+        for domain in sandbox.domains.values():
+            self.enabled |= domain.enabled
+        lock = sandbox.lock
+        self.unlocked = lock is not None and lock < 4
+        self.readable = lock is not None and lock < 5
+        self.masks = self.unlocked or any(domain.masks for domain in sandbox.domains.values())
+        self.scoped = scoped
+
+    def on(self, mask: int) -> bool:
+        """Tell whether any category of *mask* is on in any domain."""
+        return bool(self.enabled & mask)
+
+    def off(self, option: str) -> bool:
+        """Tell whether the hardening that *option* would lift is in force."""
+        return option not in self.options
+
+
+class Row:
+    """One system call."""
+
+    __slots__ = ("handler", "name", "refuse", "when")
+
+    def __init__(
+        self, name: str, handler: Handler | None, when: When, refuse: int = errno.ENOSYS
+    ) -> None:
+        self.name = name
+        self.handler = handler
+        self.when = when
+        self.refuse = refuse
+
+
+def _always(_c: Conditions) -> bool:
+    return True
+
+
+def _exec(_c: Conditions) -> bool:
+    return True  # The format of a program is checked even where every category is off.
+
+
+def _stat(c: Conditions) -> bool:
+    return (
+        c.on(C.STAT)
+        or c.off("allow_unsafe_stat_cdev")
+        or c.off("allow_unsafe_stat_bdev")
+        or c.unlocked
+    )
+
+
+def _open(c: Conditions) -> bool:
+    wanted = C.TRUNCATE | C.CHMOD | C.CHATTR | C.READ | C.READDIR | C.WRITE | C.CREATE | C.MKTEMP
+    return c.on(wanted) or c.off("allow_unsafe_magiclinks") or c.masks or c.readable
+
+
+def _on(mask: int, *, masks: bool = True) -> When:
+    if masks:
+        return lambda c: c.on(mask) or c.masks
+    return lambda c: c.on(mask)
+
+
+def _unless(option: str) -> When:
+    return lambda c: c.off(option)
+
+
+_CREAT: Final = C.READ | C.WRITE | C.CREATE | C.TRUNCATE
+_LINK: Final = C.RENAME | C.CREATE
+_RENAME: Final = C.RENAME | C.CREATE | C.DELETE
+_MKNOD: Final = C.CREATE | C.MKDIR | C.MKBDEV | C.MKCDEV | C.MKFIFO | C.NET_BIND
+_CHOWN: Final = C.CHOWN | C.CHGRP | C.CHMOD | C.CHATTR | C.UTIME
+_TRUNCATE: Final = C.TRUNCATE | C.CHMOD | C.CHATTR
+_NET: Final = C.NET_BIND | C.NET_CONNECT
+
+
+def _kill(c: Conditions) -> bool:
+    return not c.scoped
+
+
+def _xattr_read(c: Conditions) -> bool:
+    return c.on(C.READ) or c.off("allow_unsafe_xattr") or c.unlocked
+
+
+def _xattr_write(c: Conditions) -> bool:
+    return c.on(C.CHATTR) or c.off("allow_unsafe_xattr") or c.masks
+
+
+def _notify(c: Conditions) -> bool:
+    return c.on(C.NOTIFY) or c.off("allow_unsafe_notify_bdev") or c.off("allow_unsafe_notify_cdev")
+
+
+# fmt: off
+# ruff: noqa: E501 - one row, one line
+TABLE: Final = (
+    # name                handler                       trapped when                  not built
+    Row("open",           open_.sys_open,               _open),
+    Row("openat",         open_.sys_openat,             _open),
+    Row("openat2",        open_.sys_openat2,            _open),
+    Row("creat",          open_.sys_creat,              _on(_CREAT)),
+    Row("stat",           stat.sys_stat,                _stat),
+    Row("lstat",          stat.sys_lstat,               _stat),
+    Row("fstat",          stat.sys_fstat,               _stat),
+    Row("newfstatat",     stat.sys_newfstatat,          _stat),
+    Row("statx",          stat.sys_statx,               _stat),
+    Row("access",         stat.sys_access,              _on(C.STAT, masks=False)),
+    Row("faccessat",      stat.sys_faccessat,           _on(C.STAT, masks=False)),
+    Row("faccessat2",     stat.sys_faccessat2,          _on(C.STAT, masks=False)),
+    Row("statfs",         stat.sys_statfs,              _on(C.STAT, masks=False)),
+    Row("fstatfs",        stat.sys_fstatfs,             _on(C.STAT, masks=False)),
+    Row("readlink",       stat.sys_readlink,            _on(C.READLINK, masks=False)),
+    Row("readlinkat",     stat.sys_readlinkat,          _on(C.READLINK, masks=False)),
+    Row("getdents",       dents.sys_getdents,           _on(C.LIST, masks=False)),
+    Row("getdents64",     dents.sys_getdents64,         _on(C.LIST, masks=False)),
+    Row("mkdir",          change.sys_mkdir,             _on(C.MKDIR)),
+    Row("mkdirat",        change.sys_mkdirat,           _on(C.MKDIR)),
+    Row("mknod",          change.sys_mknod,             _on(_MKNOD)),
+    Row("mknodat",        change.sys_mknodat,           _on(_MKNOD)),
+    Row("symlink",        change.sys_symlink,           _on(C.SYMLINK)),
+    Row("symlinkat",      change.sys_symlinkat,         _on(C.SYMLINK)),
+    Row("unlink",         change.sys_unlink,            _on(C.DELETE)),
+    Row("rmdir",          change.sys_rmdir,             _on(C.RMDIR)),
+    Row("unlinkat",       change.sys_unlinkat,          _on(C.DELETE | C.RMDIR)),
+    Row("rename",         change.sys_rename,            _on(_RENAME)),
+    Row("renameat",       change.sys_renameat,          _on(_RENAME)),
+    Row("renameat2",      change.sys_renameat2,         _on(_RENAME)),
+    Row("link",           change.sys_link,              _on(_LINK)),
+    Row("linkat",         change.sys_linkat,            _on(_LINK)),
+    Row("chmod",          attr.sys_chmod,               _on(C.CHMOD)),
+    Row("fchmod",         attr.sys_fchmod,              _on(C.CHMOD)),
+    Row("fchmodat",       attr.sys_fchmodat,            _on(C.CHMOD)),
+    Row("fchmodat2",      attr.sys_fchmodat2,           _on(C.CHMOD)),
+    Row("chown",          attr.sys_chown,               _on(_CHOWN)),
+    Row("lchown",         attr.sys_lchown,              _on(_CHOWN)),
+    Row("fchown",         attr.sys_fchown,              _on(_CHOWN)),
+    Row("fchownat",       attr.sys_fchownat,            _on(_CHOWN)),
+    Row("utime",          attr.sys_utime,               _on(C.UTIME)),
+    Row("utimes",         attr.sys_utimes,              _on(C.UTIME)),
+    Row("futimesat",      attr.sys_futimesat,           _on(C.UTIME)),
+    Row("utimensat",      attr.sys_utimensat,           _on(C.UTIME)),
+    Row("truncate",       attr.sys_truncate,            _on(_TRUNCATE)),
+    Row("ftruncate",      attr.sys_ftruncate,           _on(_TRUNCATE)),
+    Row("fallocate",      attr.sys_fallocate,           _on(_TRUNCATE)),
+    Row("execve",         exec_.sys_execve,             _exec),
+    Row("execveat",       exec_.sys_execveat,           _exec),
+    Row("chroot",         process.sys_chroot,           _unless("allow_unsafe_chroot")),
+    Row("pidfd_open",     process.sys_pidfd_open,       _always),
+    Row("ptrace",         process.sys_ptrace,           _unless("allow_unsafe_ptrace")),
+    Row("prctl",          process.sys_prctl,            _unless("allow_unsafe_prctl")),
+    Row("uname",          process.sys_uname,            _unless("allow_unsafe_uname")),
+    Row("sysinfo",        process.sys_sysinfo,          _unless("allow_unsafe_sysinfo")),
+    Row("kill",           process.sys_kill,             _kill),
+    Row("tkill",          process.sys_tkill,            _kill),
+    Row("tgkill",         process.sys_tgkill,           _kill),
+    Row("rt_sigqueueinfo", process.sys_rt_sigqueueinfo, _kill),
+    Row("rt_tgsigqueueinfo", process.sys_rt_tgsigqueueinfo, _kill),
+    # Not built yet: what programs take for "not supported".
+    Row("getxattr",       None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("lgetxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("fgetxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("getxattrat",     None,                         _xattr_read,                  errno.ENOSYS),
+    Row("listxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("llistxattr",     None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("flistxattr",     None,                         _xattr_read,                  errno.ENOTSUP),
+    Row("listxattrat",    None,                         _xattr_read,                  errno.ENOSYS),
+    Row("setxattr",       None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("lsetxattr",      None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("fsetxattr",      None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("setxattrat",     None,                         _xattr_write,                 errno.ENOSYS),
+    Row("removexattr",    None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("lremovexattr",   None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("fremovexattr",   None,                         _xattr_write,                 errno.ENOTSUP),
+    Row("removexattrat",  None,                         _xattr_write,                 errno.ENOSYS),
+    Row("inotify_add_watch", None,                      _notify,                      errno.ENOSYS),
+    Row("fanotify_mark",  None,                         _notify,                      errno.ENOSYS),
+    Row("memfd_create",   None,                         _always,                      errno.ENOSYS),
+    Row("memfd_secret",   None,                         _always,                      errno.ENOSYS),
+)
+# fmt: on
+
+#: Default-on categories that no call asks about yet.
+_UNBUILT: Final = C.IOCTL | C.PTY | C.TPE | C.NOTIFY | C.SENDFD | C.RECVFD
+
+
+def unbuilt_categories() -> list[str]:
+    """Return the names of the categories that are on by default and not enforced yet."""
+    return C.names_of(_UNBUILT)
+
+
+def _net(name: str) -> When:
+    net = _NET
+    if name == "bind":
+        return lambda c: c.on(C.NET_BIND) or c.unlocked
+    if name in ("connect", "sendto", "sendmsg", "sendmmsg"):
+        return lambda c: c.on(C.NET_CONNECT) or c.unlocked or (c.on(C.SENDFD) and "msg" in name)
+    return lambda c: c.on(net) or c.unlocked or c.off("allow_unsupp_socket")
+
+
+def rows() -> list[Row]:
+    """Return all rows that this machine has a call for."""
+    table = [*TABLE, *(Row(name, handler, _net(name)) for name, handler in NET)]
+    return [row for row in table if row.name in NUMBERS]
+
+
+def plan(conditions: Conditions) -> tuple[Handlers, frozenset[str], dict[str, int]]:
+    """Return (handlers by number, names to notify, errno by name of calls that aren't built)."""
+    handlers: Handlers = {}
+    refuse: dict[str, int] = {}
+    for row in rows():
+        if not row.when(conditions):
+            continue
+        if row.handler is None:
+            refuse[row.name] = row.refuse
+        else:
+            handlers[NUMBERS[row.name]] = (row.name, row.handler)
+    return handlers, frozenset(name for name, _ in handlers.values()), refuse

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""File-system calls that `os` lacks, retries, or can't make on descriptors; each made once.
+
+Directories are always named by descriptor, and `openat2` is the only way to open anything, so a
+supervisor thread's filter can answer every other open with ENOSYS.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from madcap.abi.flags import AT_EMPTY_PATH, O_CLOEXEC
+from madcap.linux._call import (
+    Buffer,
+    bind,
+    c_char_p,
+    c_int,
+    c_long,
+    c_uint,
+    c_ulong,
+    c_void_p,
+    direct,
+    failure,
+)
+
+_HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
+
+_openat2, _NR_openat2 = direct("openat2", c_int, c_char_p, c_char_p, c_ulong)
+
+
+def openat2(dirfd: int, path: bytes, flags: int, resolve: int = 0, mode: int = 0) -> int:
+    """openat2(2), close-on-exec. Not repeated on EINTR. Raises OSError."""
+    how = _HOW.pack(flags | O_CLOEXEC, mode, resolve)
+    fd = _openat2(_NR_openat2, dirfd, path, how, 24)
+    if fd < 0:
+        raise failure("openat2")
+    return fd
+
+
+def openat2_how(flags: int, resolve: int, mode: int = 0) -> bytes:
+    """Return the struct open_how for `open_with`; make it once where the same one serves often."""
+    return _HOW.pack(flags | O_CLOEXEC, mode, resolve)
+
+
+def open_with(dirfd: int, path: bytes, how: bytes) -> int:
+    """openat2(2) with a prepared *how*. Returns -1 on failure: ask `get_errno` at once."""
+    return _openat2(_NR_openat2, dirfd, path, how, 24)
+
+
+_fstatat, _NR_fstatat = direct("newfstatat", c_int, c_char_p, c_void_p, c_int)
+_statx, _NR_statx = direct("statx", c_int, c_char_p, c_int, c_uint, c_void_p)
+faccessat2 = bind("faccessat2", c_int, c_char_p, c_int, c_int)
+mkdirat = bind("mkdirat", c_int, c_char_p, c_uint)
+mknodat = bind("mknodat", c_int, c_char_p, c_uint, c_ulong)
+unlinkat = bind("unlinkat", c_int, c_char_p, c_int)
+symlinkat = bind("symlinkat", c_char_p, c_int, c_char_p)
+linkat = bind("linkat", c_int, c_char_p, c_int, c_char_p, c_int)
+renameat2 = bind("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint)
+fchmodat2 = bind("fchmodat2", c_int, c_char_p, c_uint, c_int)
+fchmodat = bind("fchmodat", c_int, c_char_p, c_uint)
+fchmod = bind("fchmod", c_int, c_uint)
+fchownat = bind("fchownat", c_int, c_char_p, c_uint, c_uint, c_int)
+fchown = bind("fchown", c_int, c_uint, c_uint)
+utimensat = bind("utimensat", c_int, c_char_p, c_char_p, c_int)
+truncate = bind("truncate", c_char_p, c_long)
+ftruncate = bind("ftruncate", c_int, c_long)
+fallocate = bind("fallocate", c_int, c_int, c_long, c_long)
+fstatfs = bind("fstatfs", c_int, c_void_p)
+getdents64 = bind("getdents64", c_int, c_void_p, c_ulong)
+readlinkat = bind("readlinkat", c_int, c_char_p, c_void_p, c_ulong)
+chdir_fd = bind("fchdir", c_int)
+
+
+def fstat_into(fd: int, address: int) -> None:
+    """Fill the native struct stat at *address* with what *fd* refers to."""
+    if _fstatat(_NR_fstatat, fd, b"", address, AT_EMPTY_PATH) < 0:
+        raise failure("newfstatat")
+
+
+def statx_into(fd: int, flags: int, mask: int, address: int) -> None:
+    """Fill the struct statx at *address* with what *fd* refers to."""
+    if _statx(_NR_statx, fd, b"", flags | AT_EMPTY_PATH, mask, address) < 0:
+        raise failure("statx")
+
+
+def filesystem_type(fd: int, scratch: Buffer) -> int:
+    """Return the magic number of the file system that *fd* is on; *scratch* has 120 bytes."""
+    fstatfs(fd, scratch.address)
+    magic: int = struct.unpack_from("=q", scratch.data, 0)[0]
+    return magic & 0xFFFF_FFFF

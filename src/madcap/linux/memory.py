@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""process_vm_readv(2), process_vm_writev(2) and their fall-back /proc/PID/mem.
+
+`Memory` belongs to one thread. A transfer never reaches across a page border that it does not
+need, so that a string which ends before an unmapped page is read like the kernel reads it.
+What was read counts only after the caller found the notification still valid.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+
+from madcap.abi.flags import PATH_MAX
+from madcap.linux._call import Buffer, c_int, c_ulong, c_void_p, direct, get_errno
+from madcap.linux.fs import openat2
+
+PAGE = 4096
+FIRST_CHUNK = 256  # Most paths end well before this; a longer read costs more than it saves.
+
+CROSS_OR_MEM, MEM_ONLY, CROSS_ONLY = 0, 1, 2  # The values of trace/memory_access.
+
+_readv, _NR_readv = direct("process_vm_readv", c_int, c_void_p, c_ulong, c_void_p, c_ulong, c_ulong)
+_writev, _NR_writev = direct(
+    "process_vm_writev", c_int, c_void_p, c_ulong, c_void_p, c_ulong, c_ulong
+)
+
+
+class Memory:
+    """Access to the memory of guest threads, through buffers of this thread's own."""
+
+    __slots__ = ("_buffer", "_iov", "_local", "_mode", "_proc", "_remote")
+
+    def __init__(self, proc: int, mode: int = CROSS_ONLY) -> None:
+        self._buffer = Buffer(PAGE)
+        self._iov = Buffer(32)  # two struct iovec: local, remote
+        self._local = self._iov.address
+        self._remote = self._iov.address + 16
+        self._mode = mode
+        self._proc = proc
+
+    def _transfer(self, write: bool, tid: int, local: int, remote: int, size: int) -> int:
+        """Move up to *size* bytes; return how many were moved (0 only where *size* is 0)."""
+        if size == 0:
+            return 0
+        if self._mode != MEM_ONLY:
+            struct.pack_into("=QQQQ", self._iov.data, 0, local, size, remote, size)
+            if write:
+                done = _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0)
+            else:
+                done = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, 0)
+            if done > 0:
+                return done
+            error = get_errno() if done < 0 else errno.EFAULT
+            if self._mode == CROSS_ONLY or error not in (errno.ENOSYS, errno.EPERM):
+                raise OSError(error, os.strerror(error))
+        raise OSError(errno.EFAULT, "only through the buffer")
+
+    def string(self, tid: int, address: int, limit: int = PATH_MAX) -> bytes:
+        """Return the NUL-terminated string at *address*, without its NUL.
+
+        Raises OSError: EFAULT, ENAMETOOLONG (no NUL within *limit* bytes).
+        """
+        data = self._buffer.data
+        chunk = min(FIRST_CHUNK, PAGE - (address & (PAGE - 1)), limit)
+        got = self._fill(tid, address, chunk)
+        end = data.find(0, 0, got)
+        if end >= 0:
+            return bytes(data[:end])
+        parts = [bytes(data[:got])]
+        total = got
+        while total < limit:
+            at = address + total
+            chunk = min(PAGE - (at & (PAGE - 1)), limit - total)
+            got = self._fill(tid, at, chunk)
+            end = data.find(0, 0, got)
+            if end >= 0:
+                parts.append(bytes(data[:end]))
+                return b"".join(parts)
+            parts.append(bytes(data[:got]))
+            total += got
+        raise OSError(errno.ENAMETOOLONG, "string without end")
+
+    def read(self, tid: int, address: int, size: int) -> bytes:
+        """Return exactly *size* bytes from *address*; raises OSError(EFAULT) where some lack."""
+        if size <= PAGE:
+            data = self._buffer.data
+            if self._fill(tid, address, size) != size:
+                raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+            return bytes(data[:size])
+        parts = []
+        while size:
+            chunk = min(size, PAGE)
+            parts.append(self.read(tid, address, chunk))
+            address += chunk
+            size -= chunk
+        return b"".join(parts)
+
+    def read_some(self, tid: int, address: int, size: int) -> bytes:
+        """Return what is readable of the at most one page of *size* bytes at *address*."""
+        got = self._fill(tid, address, min(size, PAGE))
+        return bytes(self._buffer.data[:got])
+
+    def write(self, tid: int, address: int, data: bytes | bytearray) -> None:
+        """Write *data* at *address*; raises OSError(EFAULT) where it does not fit."""
+        offset, size = 0, len(data)
+        while offset < size:
+            chunk = min(size - offset, PAGE)
+            self._buffer.data[:chunk] = data[offset : offset + chunk]
+            self.write_buffer(tid, address + offset, self._buffer.address, chunk)
+            offset += chunk
+
+    def write_buffer(self, tid: int, address: int, local: int, size: int) -> None:
+        """Write *size* bytes from our address *local*, which the caller keeps alive."""
+        try:
+            done = self._transfer(True, tid, local, address, size)
+        except OSError:
+            if self._mode == CROSS_ONLY:
+                raise
+            done = self._mem(True, tid, address, size, local)
+        if done != size:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+    def _fill(self, tid: int, address: int, size: int) -> int:
+        if self._mode == CROSS_ONLY:
+            iov = self._iov
+            struct.pack_into("=QQQQ", iov.data, 0, self._buffer.address, size, address, size)
+            got = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, 0)
+            if got < 0:
+                error = get_errno()
+                raise OSError(error, os.strerror(error))
+            return got
+        try:
+            return self._transfer(False, tid, self._buffer.address, address, size)
+        except OSError as error:
+            if error.errno == errno.EFAULT and self._mode != MEM_ONLY:
+                raise
+            return self._mem(False, tid, address, size, self._buffer.address)
+
+    def _mem(self, write: bool, tid: int, address: int, size: int, local: int) -> int:
+        """Transfer through /proc/TID/mem, which disregards page protection."""
+        fd = openat2(self._proc, b"%d/mem" % tid, os.O_WRONLY if write else os.O_RDONLY)
+        try:
+            if write:
+                if local != self._buffer.address:
+                    raise OSError(errno.EFAULT, "a foreign buffer")
+                return os.pwrite(fd, self._buffer.data[:size], address)
+            data = os.pread(fd, size, address)
+            self._buffer.data[: len(data)] = data
+            return len(data)
+        except (OSError, OverflowError) as error:
+            raise OSError(errno.EFAULT, os.strerror(errno.EFAULT)) from error
+        finally:
+            os.close(fd)

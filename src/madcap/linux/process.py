@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes and threads: pidfds, signals to one thread, per-thread tables, /proc files."""
+
+from __future__ import annotations
+
+import os
+
+from madcap.linux._call import bind, c_int, c_uint, c_ulong, c_void_p
+from madcap.linux.fs import openat2
+
+_pidfd_open = bind("pidfd_open", c_int, c_uint)
+_pidfd_getfd = bind("pidfd_getfd", c_int, c_int, c_uint)
+_pidfd_send_signal = bind("pidfd_send_signal", c_int, c_int, c_void_p, c_uint)
+tgkill = bind("tgkill", c_int, c_int, c_int)
+unshare = bind("unshare", c_ulong)
+close_range = bind("close_range", c_uint, c_uint, c_uint)
+ioprio_set = bind("ioprio_set", c_int, c_int, c_int)
+
+PIDFD_THREAD = 0x80  # O_EXCL; Linux 6.9
+
+
+def pidfd_open(pid: int, flags: int = 0) -> int:
+    """Return a descriptor for the process *pid* (close-on-exec)."""
+    return _pidfd_open(pid, flags)
+
+
+def pidfd_of_thread(tid: int) -> int:
+    """Return a descriptor for thread *tid*; before Linux 6.9 only group leaders have one."""
+    try:
+        return _pidfd_open(tid, PIDFD_THREAD)
+    except OSError as error:
+        if error.errno != 22:
+            raise
+        return _pidfd_open(tid, 0)
+
+
+def pidfd_getfd(pidfd: int, target: int) -> int:
+    """Duplicate descriptor *target* of the process behind *pidfd*; the copy is close-on-exec."""
+    return _pidfd_getfd(pidfd, target, 0)
+
+
+def pidfd_send_signal(pidfd: int, signal: int) -> None:
+    """Send *signal* to the process behind *pidfd*."""
+    _pidfd_send_signal(pidfd, signal, 0, 0)
+
+
+def read_file(proc: int, path: bytes, limit: int = 65536) -> bytes:
+    """Return the contents of *path* below the /proc descriptor *proc*, at most *limit* bytes."""
+    fd = openat2(proc, path, os.O_RDONLY)
+    try:
+        parts = []
+        while limit > 0:
+            data = os.read(fd, min(limit, 65536))
+            if not data:
+                break
+            parts.append(data)
+            limit -= len(data)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
+def status_field(status: bytes, name: bytes) -> bytes:
+    """Return the value of line *name* of a /proc/PID/status text; empty where it is missing."""
+    start = status.find(b"\n" + name + b":\t")
+    if start < 0:
+        return b""
+    start += len(name) + 3
+    return status[start : status.find(b"\n", start)]

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One sandbox from start to end: confine the command, supervise it, report its status."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
+import _thread
+import errno
+import gc
+import os
+import time
+
+from madcap import events
+from madcap.confine.child import GO, Launch
+from madcap.confine.child import run as run_child
+from madcap.errors import ConfineError, UnsupportedError
+from madcap.filter.plan import Plan
+from madcap.filter.rules import guest_programs
+from madcap.kernel.host import Host
+from madcap.kernel.table import Conditions, plan
+from madcap.linux import capability, landlock, process, ptrace, seccomp
+from madcap.linux._call import MACHINE, NUMBERS, call
+from madcap.supervisor import lockdown
+from madcap.supervisor.alarm import catch_quietly
+from madcap.supervisor.interrupts import SIGALRM, Interrupter
+from madcap.supervisor.pool import STACK, Pool
+from madcap.supervisor.tracer import OPTIONS, Tracer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.policy.sandbox import Sandbox
+
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 4, 36, 38, 65
+_PR_SET_PDEATHSIG = 1
+_SCHED_IDLE = 5
+_RLIMIT_NOFILE, _RLIMIT_CORE = 7, 4
+_OLDEST = (5, 19)
+_EXIT_TIMEOUT = 124
+_EXIT_CONFINE = 101
+_FORCE_KILL_HANDLERS = "MADCAP_NO_SIGNAL_SCOPE"  # Tests the path of kernels without Landlock ABI 6.
+
+
+def run(
+    sandbox: Sandbox, argv: list[bytes], arg0: bytes | None, environ: dict[bytes, bytes]
+) -> int:
+    """Run *argv* in *sandbox* and return its exit status (128 + signal where one ended it).
+
+    *arg0* replaces the command's own name, *environ* is its whole environment. Raises
+    UnsupportedError (a kernel feature is missing) or ConfineError (a step failed): nothing has
+    been run then.
+    """
+    _check_kernel()
+    if sandbox.lock is None:
+        sandbox.lock = 5
+    options = sandbox.options
+    scoped = landlock.abi() >= 6 and not os.environb.get(_FORCE_KILL_HANDLERS.encode())
+    conditions = Conditions(sandbox, scoped)
+    handlers, notify, refuse = plan(conditions)
+    traced = "allow_unsafe_ptrace" not in options
+    chdir = frozenset(("chdir", "fchdir")) if conditions.on(1 << 14) and traced else frozenset()
+    ids = os.getresuid(), os.getresgid()
+    programs = guest_programs(
+        Plan(
+            machine=MACHINE,
+            options=frozenset(options),
+            namespaces=frozenset(sandbox.namespaces),
+            notify=notify,
+            trace=chdir,
+            refuse=refuse,
+            ioctls=sandbox.ioctl_denials(),
+            uid=ids[0],
+            gid=ids[1],
+            mmap_min_addr=_number(b"/proc/sys/vm/mmap_min_addr", 4096),
+            pipe_max=sandbox.pipe_max,
+            scoped_signals=scoped,
+            fake_root=sandbox.fake_root,
+        )
+    )
+    try:
+        _prepare(sandbox)
+        host = Host(sandbox)
+    except OSError as error:
+        raise ConfineError(str(error.strerror), error.errno or errno.EPERM) from error
+    launch = Launch(
+        argv=argv,
+        arg0=arg0,
+        environ=environ,
+        programs=programs,
+        limits=sandbox.child_limits(),
+        keep=sandbox.passfd,
+        nullfd=sorted(sandbox.nullfd),
+        null=host.null,
+        scope=scoped,
+    )
+    return _supervise(host, launch, handlers)
+
+
+def _check_kernel() -> None:
+    if not NUMBERS:
+        raise UnsupportedError(f"the machine {MACHINE}")
+    version = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    if version < _OLDEST:
+        raise UnsupportedError("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "5.19")
+
+
+def _number(path: bytes, default: int) -> int:
+    try:
+        with open(path, "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return default
+
+
+def _prepare(sandbox: Sandbox) -> None:
+    """Give up what the supervisor never needs, and what its children would inherit."""
+    options = sandbox.options
+    if "allow_unsafe_dumpable" not in options:
+        call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    capability.drop_all()
+    call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if "allow_unsafe_exec_memory" not in options:
+        _optional("prctl", _PR_SET_MDWE, 1, 0, 0, 0)
+    if "allow_unsafe_nice" not in options:
+        _optional("setpriority", 0, 0, 19)
+        _optional("sched_setscheduler", 0, _SCHED_IDLE, bytes(4))
+        _optional("ioprio_set", 1, 0, 3 << 13)
+    if "allow_unsafe_keyring" not in options:
+        _optional("keyctl", 1, 0)
+    for number in range(1, 65):
+        if number not in (9, 14, 17, 19, 32, 33):
+            _signal.signal(number, _signal.SIG_IGN)
+
+
+def _optional(name: str, *args: object) -> None:
+    """Make a call whose failure takes nothing from the sandbox."""
+    try:
+        call(name, *args)
+    except OSError as error:
+        events.emit(events.INFO, {"ctx": "run", "op": name, "err": error.errno})
+
+
+def _supervise(host: Host, launch: Launch, handlers: object) -> int:
+    go_read, go_write = os.pipe()
+    report_read, report_write = os.pipe()
+    gc.disable()
+    child = os.fork()
+    if child == 0:
+        os.close(go_write)
+        os.close(report_read)
+        run_child(launch, go_read, report_write)
+        os._exit(_EXIT_CONFINE)
+    os.close(go_read)
+    os.close(report_write)
+    host.eldest = child
+    try:
+        status = _greet(host, child, go_write, report_read)
+        if status is not None:
+            return status
+    except OSError as error:
+        os.kill(child, 9)
+        raise ConfineError(str(error.strerror), error.errno or errno.EPERM) from error
+    _raise_limits()
+    seccomp.set_sync_wake_up(host.listener)
+    host.sandbox.running = True
+    catch_quietly(SIGALRM)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (SIGALRM,))
+    _thread.stack_size(STACK)
+    _start_threads(host, handlers)
+    tracer = Tracer(host)
+    os.umask(0o777)
+    os.fchdir(host.self_fd)
+    _confined(lockdown.confine_main)
+    os.write(go_write, bytes((GO,)))
+    os.close(go_write)
+    return tracer.run()
+
+
+def _greet(host: Host, child: int, go: int, report: int) -> int | None:
+    """Seize the child and fetch its listener; its exit status where it ended instead."""
+    if os.read(report, 1) != b"*":
+        return _reap(child)
+    if host.traced:
+        ptrace.seize(child, OPTIONS)
+    os.write(go, bytes((GO,)))
+    number = os.read(report, 4)
+    if len(number) != 4:
+        return _reap(child)
+    pidfd = process.pidfd_open(child)
+    try:
+        host.listener = process.pidfd_getfd(pidfd, int.from_bytes(number, "little"))
+    finally:
+        os.close(pidfd)
+        os.close(report)
+    return None
+
+
+def _reap(child: int) -> int:
+    _, status = os.waitpid(child, 0)
+    signal = status & 0x7F
+    return 128 + signal if signal else status >> 8
+
+
+def _raise_limits() -> None:
+    from madcap.linux.rlimit import get_limit, set_limit
+
+    _, hard = get_limit(_RLIMIT_NOFILE)
+    set_limit(_RLIMIT_NOFILE, hard, hard)
+
+
+def _start_threads(host: Host, handlers: object) -> None:
+    interrupter = Interrupter(host)
+    limit = host.sandbox.environ.get(b"SYD_NPROC_MAX", b"")
+    pool = Pool(
+        host,
+        handlers,  # type: ignore[arg-type]
+        interrupter,
+        lambda: _confined(lockdown.confine_emulator),
+        int(limit) if limit.isdigit() else None,
+    )
+    host.blocking = pool.blocking
+    _guarded(lambda: lockdown.confine_interrupter(host.pid), interrupter.run)
+    if host.sandbox.timeout is not None:
+        _guarded(lockdown.confine_timer, lambda: _expire(host.sandbox.timeout or 0))
+    pool.start()
+
+
+def _confined(confine: object) -> None:
+    """Run *confine*; a thread that can't be confined ends the supervisor."""
+    try:
+        confine()  # type: ignore[operator]
+    except OSError as error:
+        events.emit(events.ALERT, {"ctx": "confine", "err": error.errno})
+        os._exit(_EXIT_CONFINE)
+
+
+def _guarded(confine: object, body: object) -> None:
+    """Start a thread that confines itself and runs *body*, whose end ends the supervisor."""
+    ready = _thread.allocate_lock()
+    ready.acquire()
+
+    def thread() -> None:
+        try:
+            _confined(confine)
+            ready.release()
+            body()  # type: ignore[operator]
+        except BaseException as error:
+            events.bug("thread", error)
+        os._exit(_EXIT_CONFINE)
+
+    _thread.start_new_thread(thread, ())
+    ready.acquire()
+
+
+def _expire(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(left)
+    events.emit(events.ALERT, {"ctx": "out", "op": "timeout_exceeded", "dur": int(seconds)})
+    os._exit(_EXIT_TIMEOUT)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel really executed, judged at PTRACE_EVENT_EXEC before any of it runs."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap import events
+from madcap.abi import flags as F
+from madcap.kernel import auxv, elf
+from madcap.kernel.exec import refusal
+from madcap.linux import ptrace
+from madcap.linux._call import Buffer
+from madcap.linux.fs import open_with, openat2, openat2_how, readlinkat
+from madcap.linux.memory import Memory
+from madcap.linux.process import read_file
+from madcap.policy import actions as A
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.host import Host
+
+_PATH_HOW = openat2_how(F.O_PATH, 0)
+
+
+class ExecVerifier:
+    """Judges new images for the tracer; belongs to the main thread."""
+
+    __slots__ = ("_host", "_memory", "_scratch")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._memory = Memory(host.proc, host.sandbox.memory_access)
+        self._scratch = Buffer(4608)
+
+    def verify(self, pid: int) -> bool:
+        """Tell whether process *pid*, stopped in its exec, may run what it has become."""
+        try:
+            self._judge(pid)
+            return True
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                raise
+            return False
+
+    def _judge(self, pid: int) -> None:
+        host = self._host
+        fds: list[int] = []
+        try:
+            fd = open_with(host.proc, b"%d/exe" % pid, _PATH_HOW)
+            if fd < 0:
+                raise OSError(errno.ENOENT, "no program")
+            fds.append(fd)
+            program = self._name(fd)
+            self._check(pid, program, fd, fds, program=True)
+            loader = self._loader(pid, program)
+            if loader is not None:
+                path, device, inode = loader
+                fd = openat2(host.root, path, F.O_PATH, F.RESOLVE_NO_SYMLINKS)
+                fds.append(fd)
+                st = os.fstat(fd)
+                # Device numbers of overlayfs and btrfs differ between stat and maps.
+                if st.st_ino != inode or (st.st_dev != device and os.major(st.st_dev)):
+                    self._report(pid, "open_elf", path)
+                    raise OSError(errno.EACCES, "another loader")
+                self._check(pid, path, fd, fds, program=False)
+            self._secure(pid)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _name(self, fd: int) -> bytes:
+        size = readlinkat(self._host.self_fd, b"%d" % fd, self._scratch.address, 4097)
+        text = bytes(self._scratch.data[:size])
+        if text.startswith(b"/memfd:") and text.endswith(b" (deleted)"):
+            return b"!" + text[1:-10]
+        return text
+
+    def _loader(self, pid: int, program: bytes) -> tuple[bytes, int, int] | None:
+        """Return (path, device, inode) of the ELF interpreter out of the maps, if there is one."""
+        for line in read_file(self._host.proc, b"%d/maps" % pid).split(b"\n"):
+            fields = line.split(None, 5)
+            if len(fields) < 6 or fields[5][:1] != b"/" or fields[5] == program:
+                continue
+            major, _, minor = fields[3].partition(b":")
+            return fields[5], os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+        return None
+
+    def _check(self, pid: int, name: bytes, fd: int, fds: list[int], *, program: bool) -> None:
+        verdict = self._host.sandbox.active.check(C.EXEC, name)
+        action = verdict[0]
+        if action not in (A.ALLOW, A.FILTER):
+            events.emit(
+                events.WARN,
+                {
+                    "ctx": "access",
+                    "cap": "exec",
+                    "act": A.NAMES[A.KILL if action == A.DENY else action],
+                    "sys": "execve",
+                    "path": name,
+                },
+                pid=pid,
+                tip=f"configure `allow/exec+{name.decode('ascii', 'replace')}'",
+            )
+        if action == A.EXIT:
+            os._exit(errno.EACCES)
+        if action not in (A.ALLOW, A.WARN):
+            raise OSError(errno.EACCES, "exec")
+        options = self._host.options
+        if not elf.wants_inspection(options):
+            return
+        readable = openat2(self._host.self_fd, b"%d" % fd, os.O_RDONLY)
+        fds.append(readable)
+        reason = refusal(readable, options, program=program)
+        if reason is not None:
+            self._report(pid, "check_elf", name)
+            raise OSError(errno.EACCES, reason)
+
+    def _report(self, pid: int, op: str, name: bytes) -> None:
+        events.emit(
+            events.WARN, {"ctx": "exec", "op": op, "err": errno.EACCES, "path": name}, pid=pid
+        )
+
+    def _secure(self, pid: int) -> None:
+        """Put the C library of the new image into its secure mode (AT_SECURE)."""
+        host = self._host
+        if "allow_unsafe_exec_libc" in host.options:
+            return
+        stack = ptrace.Registers(pid).stack
+        hide_vdso = "deny_vdso" in host.sandbox.active.flags
+        patches = auxv.secure(
+            lambda address, size: self._memory.read_some(pid, address, size),
+            stack,
+            ids=(host.euid, host.euid, host.egid, host.egid),
+            hide_vdso=hide_vdso,
+        )
+        for address, data in patches:
+            self._memory.write(pid, address, data)

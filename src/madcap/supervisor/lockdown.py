@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The seccomp filters of the supervisor's own threads.
+
+Each thread may make only the calls that it needs; anything else kills the whole process, and with
+it the sandbox. The interpreter decides some of them: memory, locks, the start of another thread
+(rseq and set_robust_list, without which glibc aborts). Opens that aren't openat2 answer ENOSYS,
+so that a stray import raises ImportError instead of killing.
+"""
+
+from __future__ import annotations
+
+from madcap.filter.threads import thread_program
+from madcap.linux._call import MACHINE, NUMBERS
+from madcap.linux.seccomp import install
+
+#: What the interpreter itself does in any thread.
+_INTERPRETER = (
+    "brk", "clock_gettime", "clock_nanosleep", "close", "exit", "exit_group", "futex",
+    "futex_wait", "futex_wake", "getpid", "getrandom", "gettid", "getuid", "geteuid", "getgid",
+    "getegid", "gettimeofday", "madvise", "mmap", "mprotect", "mremap", "munmap", "nanosleep",
+    "poll", "ppoll", "prctl", "restart_syscall", "rseq", "rt_sigprocmask", "rt_sigreturn",
+    "sched_yield", "select", "pselect6", "set_robust_list", "sigaltstack", "time", "write", "uname",
+    "sched_getaffinity", "membarrier",
+)  # fmt: skip
+
+#: Opening files: the road of imports and tracebacks, which nobody needs any more.
+_REFUSED = ("open", "openat", "stat", "lstat", "access", "readlink", "clone3", "getcwd")
+
+_LOG = ("fcntl", "openat2", "read", "pread64", "readlinkat", "fstat", "lseek")
+
+_EMULATOR = (
+    *_LOG, "bind", "clone", "connect", "dup", "faccessat2", "fallocate", "fchdir", "fchmod",
+    "fchmodat", "fchmodat2", "fchown", "fchownat", "fstatfs", "fsync", "ftruncate", "getdents",
+    "getdents64", "getpgid", "getpgrp", "getpeername", "getsockname", "getsockopt", "ioctl",
+    "linkat", "memfd_create", "mkdirat", "mknodat", "newfstatat", "pidfd_getfd", "pidfd_open",
+    "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "pwrite64", "recvmsg",
+    "renameat2", "rt_sigtimedwait", "sendmsg", "sendto", "setsockopt", "socket",
+    "socketpair", "statx", "symlinkat", "tgkill", "truncate", "umask", "unlinkat", "unshare",
+    "utimensat", "accept4", "recvfrom", "sendmmsg", "listen", "kcmp",
+)  # fmt: skip
+
+_INTERRUPTER = (*_LOG, "ioctl", "tgkill")
+
+_MAIN = (
+    *_LOG, "fstatfs", "getpgid", "getpgrp", "ioctl", "kill", "newfstatat", "pidfd_open",
+    "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "ptrace", "statx",
+    "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill", "getppid",
+)  # fmt: skip
+
+_TIMER = (*_LOG,)
+
+_THREAD_FLAGS = 0x3D0F00  # What pthread_create asks clone(2) for.
+_CLONE_FS = 0x200
+
+
+def _confine(names: tuple[str, ...], arguments: dict[str, tuple[tuple[int, int], ...]]) -> None:
+    allow = [name for name in (*_INTERPRETER, *names) if name in NUMBERS]
+    enosys = [name for name in _REFUSED if name in NUMBERS and name not in allow]
+    install(thread_program(MACHINE, allow, enosys, arguments))
+
+
+def confine_emulator() -> None:
+    """Confine this thread, and all that it will start, to what handlers do."""
+    _confine(_EMULATOR, {"clone": ((0, _THREAD_FLAGS),), "unshare": ((0, _CLONE_FS),)})
+
+
+def confine_interrupter(pid: int) -> None:
+    """Confine this thread to signalling threads of process *pid* with SIGALRM."""
+    _confine(_INTERRUPTER, {"tgkill": ((0, pid), (2, 14))})
+
+
+def confine_timer() -> None:
+    """Confine this thread to sleeping, writing the log and ending the process."""
+    _confine(_TIMER, {})
+
+
+def confine_main() -> None:
+    """Confine this thread to waiting, tracing and ending."""
+    _confine(_MAIN, {})

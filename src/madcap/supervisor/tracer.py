@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main thread: waits for every process of the sandbox and handles their ptrace stops.
+
+Tracees are seized, so group stops are real (PTRACE_LISTEN) and job control works. The tracer's
+part in policy is small: verify an exec before the new image runs, and decide chdir at its stop.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap import events
+from madcap.abi import flags as F
+from madcap.kernel.judge import admit
+from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
+from madcap.kernel.request import Request
+from madcap.linux import ptrace
+from madcap.linux._call import NUMBERS
+from madcap.linux.fs import openat2
+from madcap.policy import categories as C
+from madcap.supervisor.image import ExecVerifier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.host import Host
+
+OPTIONS = (
+    ptrace.PTRACE_O_TRACEFORK
+    | ptrace.PTRACE_O_TRACEVFORK
+    | ptrace.PTRACE_O_TRACECLONE
+    | ptrace.PTRACE_O_TRACEEXEC
+    | ptrace.PTRACE_O_TRACESECCOMP
+    | ptrace.PTRACE_O_TRACESYSGOOD
+    | ptrace.PTRACE_O_EXITKILL
+)
+_WALL = 0x4000_0000
+SIGKILL, SIGTRAP, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 5, 18, 19, 20, 21, 22
+_STOPS = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
+_JOB_STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
+_NO_STATUS = 127
+
+
+class StoppedRequest(Request):
+    """A call of a tracee in a ptrace stop: it can't go away, so it counts as alive."""
+
+    __slots__ = ()
+
+    def stopped_at(self, tid: int, name: str, registers: ptrace.Registers) -> None:
+        """Start on the call that *tid* has stopped at."""
+        self.tid = tid
+        self.name = name
+        self.args = tuple(registers.argument(index) for index in range(6))
+        self._tgid = 0
+        self.policy = self.host.sandbox.active
+
+    def alive(self) -> None:
+        """Nothing to validate: the tracee is ours and stopped."""
+
+
+class Tracer:
+    """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
+
+    __slots__ = ("_chdirs", "_host", "_request", "_status", "_verifier")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._request = StoppedRequest(host, host.sandbox.memory_access)
+        self._verifier = ExecVerifier(host)
+        #: Thread that is in an allowed chdir: (device, inode) of the directory that was judged.
+        self._chdirs: dict[int, tuple[int, int]] = {}
+        self._status: int | None = None
+
+    def run(self) -> int:
+        """Loop until the sandbox has ended; return the exit status for our caller."""
+        wait_all = "exit_wait_all" in self._host.options
+        while self._status is None or wait_all:
+            try:
+                tid, status = os.waitpid(-1, _WALL)
+            except ChildProcessError:
+                break
+            try:
+                self._event(tid, status)
+            except OSError as error:
+                if error.errno != errno.ESRCH:  # Killed meanwhile: its end will be reported.
+                    events.bug("tracer", error, tid)
+                    self._kill(tid)
+            except Exception as error:
+                events.bug("tracer", error, tid)
+                self._kill(tid)
+        return _NO_STATUS if self._status is None else self._status
+
+    def _kill(self, tid: int) -> None:
+        try:
+            os.kill(tid, SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _event(self, tid: int, status: int) -> None:
+        kind = status & 0x7F
+        if kind != 0x7F:
+            self._ended(tid, status)
+            return
+        signal, event = status >> 8 & 0xFF, status >> 16
+        if event == 0:
+            if signal == SIGTRAP | 0x80:
+                self._syscall_exit(tid)
+            else:
+                ptrace.resume(tid, signal)
+        elif event == ptrace.EVENT_STOP:
+            if signal in _STOPS:
+                ptrace.listen(tid)
+                if tid == self._host.eldest and signal in _JOB_STOPS:
+                    self._stop_with_the_job(tid)
+            else:
+                ptrace.resume(tid)
+        elif event == ptrace.EVENT_EXEC:
+            if self._verifier.verify(tid):
+                ptrace.resume(tid)
+            else:
+                self._kill(tid)
+        elif event == ptrace.EVENT_SECCOMP:
+            self._decide(tid)
+        else:
+            ptrace.resume(tid)
+
+    def _ended(self, tid: int, status: int) -> None:
+        self._chdirs.pop(tid, None)
+        host = self._host
+        host.traceme.discard(tid)
+        if tid != host.eldest:
+            return
+        host.eldest_lives = False
+        signal = status & 0x7F
+        self._status = 128 + signal if signal else status >> 8 & 0xFF
+        sandbox = host.sandbox
+        if not signal and sandbox.lock == 1:
+            with host.policy_lock:
+                sandbox.lock = 5
+
+    def _stop_with_the_job(self, tid: int) -> None:
+        """Stop ourselves too, so that the calling shell sees its job stopped; go on with it."""
+        try:
+            if os.getpgid(tid) != os.getpgrp():
+                return
+        except ProcessLookupError:
+            return
+        os.kill(self._host.pid, SIGSTOP)
+        os.kill(tid, SIGCONT)
+
+    # chdir and fchdir, trapped only while their category is on
+
+    def _decide(self, tid: int) -> None:
+        registers = ptrace.Registers(tid)
+        number = registers.number
+        name = "chdir" if number == NUMBERS.get("chdir") else "fchdir"
+        req = self._request
+        req.stopped_at(tid, name, registers)
+        try:
+            target = self._directory(req, name)
+            st = target.st
+            self._chdirs[tid] = (st.st_dev, st.st_ino)
+        except OSError as error:
+            registers.skip_with(-(error.errno or errno.EPERM))
+            ptrace.resume(tid)
+            return
+        finally:
+            req.finish()
+        ptrace.resume_to_exit(tid)
+
+    def _directory(self, req: StoppedRequest, name: str) -> Target:
+        if name == "fchdir":
+            fd = req.directory(req.i32(0))
+            target = Target(fd, descriptor_name(req, fd))
+        else:
+            path = req.path(0)
+            if req.host.chrooted:
+                if path.strip(b"/"):
+                    raise OSError(errno.ENOENT, "after chroot")
+                return Target(req.host.root, b"/")
+            target = lookup(req, F.AT_FDCWD, path, FOLLOW)
+        if target.type != F.S_IFDIR:
+            raise OSError(errno.ENOTDIR, "not a directory")
+        admit(req, target, C.CHDIR)
+        return target
+
+    def _syscall_exit(self, tid: int) -> None:
+        judged = self._chdirs.pop(tid, None)
+        if judged is not None and ptrace.Registers(tid).result == 0:
+            fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
+            try:
+                st = os.fstat(fd)
+            finally:
+                os.close(fd)
+            if (st.st_dev, st.st_ino) != judged:
+                events.emit(events.WARN, {"ctx": "chdir", "op": "dir_mismatch"}, pid=tid)
+                self._kill(tid)
+                return
+        ptrace.resume(tid)
