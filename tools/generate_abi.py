@@ -4,7 +4,7 @@
 
     tools/generate_abi.py > src/madcap/abi/numbers.py
 
-The headers of a stable distribution are older than the kernels madcap runs on, so the calls that came
+The headers of a stable distribution are older than the kernels madcap runs on, so calls that came
 since are listed here by hand. Since Linux 5.x every architecture gives a new call the same number.
 """
 
