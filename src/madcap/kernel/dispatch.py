@@ -78,9 +78,10 @@ class Dispatcher:
     def _install(self, ident: int, reply: Install) -> None:
         """Duplicate a descriptor into the guest, then answer with its number.
 
-        Two steps: the answer then wakes the guest on this CPU, which installing and answering in
-        one (SECCOMP_ADDFD_FLAG_SEND) doesn't. A sibling thread may see the descriptor before the
-        call returns, as it may natively; only death can end the guest's wait in between.
+        With several CPUs in two steps: the answer then wakes the guest on this CPU, which
+        installing and answering in one (SECCOMP_ADDFD_FLAG_SEND) doesn't. A sibling thread may see
+        the descriptor before the call returns, as it may natively; only death can end the guest's
+        wait in between.
         """
         cloexec = _O_CLOEXEC if reply.cloexec else 0
         slot = -1
@@ -89,6 +90,8 @@ class Dispatcher:
 
             slot = random_slot(self.req)
         flags = F.SECCOMP_ADDFD_FLAG_SETFD if slot >= 0 else 0
+        if self._host.one_cpu:
+            flags |= F.SECCOMP_ADDFD_FLAG_SEND
         ADDFD.pack_into(self._addfd, 0, ident, flags, reply.fd, max(slot, 0), cloexec)
         try:
             number = fcntl.ioctl(
@@ -98,7 +101,8 @@ class Dispatcher:
             if error.errno == errno.ENOENT:
                 raise Gone from error
             raise
-        self._answer(ident, number, 0, 0)
+        if not self._host.one_cpu:
+            self._answer(ident, number, 0, 0)
 
     def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
         RESP.pack_into(self._resp, 0, ident, value, -error, flags)

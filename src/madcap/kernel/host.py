@@ -29,7 +29,7 @@ class Host:
 
     __slots__ = (
         "blocking", "chrooted", "egid", "eldest", "eldest_lives", "euid", "ghost", "groups",
-        "listener", "null", "options", "pid", "plain_stat", "policy_lock", "proc", "proc_dev",
+        "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc", "proc_dev",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme", "unique_name",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class Host:
         if st.st_rdev != os.makedev(1, 3) or st.st_mode & 0o170000 != 0o020000:
             raise OSError(18, "/dev/null is not the null device")
         self.listener = -1
+        self.one_cpu = len(os.sched_getaffinity(0)) == 1
         self.eldest = 0
         self.eldest_lives = True
         self.plain_stat = False

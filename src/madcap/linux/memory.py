@@ -19,6 +19,8 @@ from madcap.linux.fs import openat2
 PAGE = 4096
 FIRST_CHUNK = 256  # Most paths end well before this; a longer read costs more than it saves.
 
+_pack = struct.Struct("=QQQQ").pack_into  # two struct iovec
+
 CROSS_OR_MEM, MEM_ONLY, CROSS_ONLY = 0, 1, 2  # The values of trace/memory_access.
 
 _readv, _NR_readv = direct("process_vm_readv", c_int, c_void_p, c_ulong, c_void_p, c_ulong, c_ulong)
@@ -45,7 +47,7 @@ class Memory:
         if size == 0:
             return 0
         if self._mode != MEM_ONLY:
-            struct.pack_into("=QQQQ", self._iov.data, 0, local, size, remote, size)
+            _pack(self._iov.data, 0, local, size, remote, size)
             if write:
                 done = _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0)
             else:
@@ -98,9 +100,22 @@ class Memory:
         return b"".join(parts)
 
     def read_some(self, tid: int, address: int, size: int) -> bytes:
-        """Return what is readable of the at most one page of *size* bytes at *address*."""
-        got = self._fill(tid, address, min(size, PAGE))
-        return bytes(self._buffer.data[:got])
+        """Return what is readable of the *size* bytes at *address*, up to the first hole."""
+        parts = []
+        while size > 0:
+            chunk = min(size, PAGE)
+            try:
+                got = self._fill(tid, address, chunk)
+            except OSError as error:
+                if error.errno != errno.EFAULT:
+                    raise
+                break
+            parts.append(bytes(self._buffer.data[:got]))
+            if got < chunk:
+                break
+            address += got
+            size -= got
+        return b"".join(parts)
 
     def write(self, tid: int, address: int, data: bytes | bytearray) -> None:
         """Write *data* at *address*; raises OSError(EFAULT) where it does not fit."""
@@ -113,6 +128,11 @@ class Memory:
 
     def write_buffer(self, tid: int, address: int, local: int, size: int) -> None:
         """Write *size* bytes from our address *local*, which the caller keeps alive."""
+        if self._mode == CROSS_ONLY:
+            _pack(self._iov.data, 0, local, size, address, size)
+            if _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0) != size:
+                raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+            return
         try:
             done = self._transfer(True, tid, local, address, size)
         except OSError:
@@ -124,8 +144,7 @@ class Memory:
 
     def _fill(self, tid: int, address: int, size: int) -> int:
         if self._mode == CROSS_ONLY:
-            iov = self._iov
-            struct.pack_into("=QQQQ", iov.data, 0, self._buffer.address, size, address, size)
+            _pack(self._iov.data, 0, self._buffer.address, size, address, size)
             got = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, 0)
             if got < 0:
                 error = get_errno()

@@ -133,7 +133,7 @@ class ExecVerifier:
         patches = auxv.secure(
             lambda address, size: self._memory.read_some(pid, address, size),
             stack,
-            ids=(host.euid, host.euid, host.egid, host.egid),
+            (host.euid, host.euid, host.egid, host.egid),
             hide_vdso=hide_vdso,
         )
         for address, data in patches:

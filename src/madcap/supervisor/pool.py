@@ -36,11 +36,20 @@ STACK = 256 * 1024
 _FATAL = 101
 
 
+class Worker:
+    """One emulator thread: *busy* from a notification to its answer, *first* stays for ever."""
+
+    __slots__ = ("busy", "first")
+
+    def __init__(self, first: bool) -> None:
+        self.first = first
+        self.busy = False
+
+
 class Pool:
     """The emulator threads of one sandbox."""
 
-    __slots__ = ("_confine", "_handlers", "_host", "_interrupter", "_limit", "_lock", "idle",
-                 "total")  # fmt: skip
+    __slots__ = ("_confine", "_handlers", "_host", "_interrupter", "_limit", "_lock", "_workers")
 
     def __init__(
         self,
@@ -56,32 +65,32 @@ class Pool:
         self._confine = confine
         self._limit = limit
         self._lock = _thread.allocate_lock()
-        self.total = 0
-        self.idle = 0  # Threads that wait for a notification, or are on their way there.
+        self._workers: list[Worker] = []
 
     def start(self) -> None:
         """Start the first emulator; returns once it is confined and about to receive."""
         ready = _thread.allocate_lock()
         ready.acquire()
-        self.total = self.idle = 1
-        _thread.start_new_thread(self._run, (True, ready))
+        worker = Worker(True)
+        self._workers.append(worker)
+        _thread.start_new_thread(self._run, (worker, ready))
         ready.acquire()
 
-    def _run(self, first: bool, ready: _thread.LockType | None) -> None:
+    def _run(self, worker: Worker, ready: _thread.LockType | None) -> None:
         try:
             unshare(F.CLONE_FS)
             os.umask(0o777)
-            if first:
+            if worker.first:
                 self._confine()  # Later threads inherit this one's filter.
             if ready is not None:
                 ready.release()
-            self._serve(first)
+            self._serve(worker)
         except BaseException as error:
             # A dead emulator must not leave guests waiting, and never set them free.
             events.bug("emulator", error)
             os._exit(_FATAL)
 
-    def _serve(self, first: bool) -> None:
+    def _serve(self, worker: Worker) -> None:
         dispatcher = Dispatcher(self._host, self._handlers)
         handle = dispatcher.handle
         listener = self._host.listener
@@ -89,11 +98,11 @@ class Pool:
         buffer = bytearray(NOTIF.size)
         unpack = NOTIF.unpack
         ioctl = fcntl.ioctl
-        patience = None if first else select.poll()
+        patience = None if worker.first else select.poll()
         if patience is not None:
             patience.register(listener, select.POLLIN)
         while True:
-            if patience is not None and not self._patient(patience):
+            if patience is not None and not self._patient(worker, patience):
                 return
             buffer[:] = NOTIF_ZERO
             try:
@@ -104,19 +113,16 @@ class Pool:
                         return
                     continue
                 raise
-            with self._lock:
-                self.idle -= 1
+            worker.busy = True
             handle(unpack(buffer))
-            with self._lock:
-                self.idle += 1
+            worker.busy = False
 
-    def _patient(self, patience: select.poll) -> bool:
+    def _patient(self, worker: Worker, patience: select.poll) -> bool:
         """Wait for work; return False where this extra thread is to leave."""
         while not patience.poll(IDLE_MS):
             with self._lock:
-                if self.idle > 1:
-                    self.idle -= 1
-                    self.total -= 1
+                if any(not other.busy for other in self._workers if other is not worker):
+                    self._workers.remove(worker)
                     return False
         return True
 
@@ -129,19 +135,17 @@ class Pool:
     def _reinforce(self) -> bool:
         """See to it that somebody receives while this thread blocks; False where nobody can."""
         with self._lock:
-            if self.idle:
+            if any(not worker.busy for worker in self._workers):
                 return True
-            if self._limit is not None and self.total >= self._limit:
+            if self._limit is not None and len(self._workers) >= self._limit:
                 return False
-            self.total += 1
-            self.idle += 1
-        try:
-            _thread.start_new_thread(self._run, (False, None))
-        except RuntimeError:
-            with self._lock:
-                self.total -= 1
-                self.idle -= 1
-            return False
+            worker = Worker(False)
+            self._workers.append(worker)
+            try:
+                _thread.start_new_thread(self._run, (worker, None))
+            except RuntimeError:
+                self._workers.remove(worker)
+                return False
         return True
 
     def blocking(self, req: Request, call: Callable[[], int], restartable: bool) -> int:
