@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``mask``: files shown in place of others."""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENOSPC
+
+from madcap.errors import PolicyError
+from madcap.policy import glob
+from madcap.policy.domain import LIST_MAX
+from madcap.policy.rules import Mask
+from madcap.policy.values import field, plain_path, unescape
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.policy.sandbox import Sandbox
+
+DEFAULT = b"/dev/null"
+
+
+def command(box: Sandbox, rest: str) -> None:
+    """Do ``mask+PATTERN[:FILE[:DIRECTORY]]``, ``mask-PATTERN`` or ``mask^``."""
+    operator = rest[:1]
+    if operator == "^" and len(rest) == 1:
+        box.require_free()
+        box.subject.replace_masks([])
+        return
+    fields = unescape(rest[1:])
+    if operator == "+" and len(fields) <= 3:
+        _add(box, fields)
+    elif operator == "-" and len(fields) == 1:
+        _remove(box, fields[0])
+    else:
+        raise PolicyError(
+            EINVAL,
+            f"malformed mask{rest}",
+            expected="mask+PATTERN[:FILE[:DIR]], mask-PATTERN, mask^",
+        )
+
+
+def _forms(box: Sandbox, text: str) -> tuple[tuple[bytes, int], ...]:
+    return glob.split(glob.canonical(box.expand(field(text)), -1))
+
+
+def _target(box: Sandbox, text: str) -> bytes:
+    path = glob.unhex(box.expand(field(text)))
+    if not path.startswith(b"/"):
+        raise PolicyError(EINVAL, f"mask target {text!r} is not absolute")
+    return plain_path(path)
+
+
+def _add(box: Sandbox, fields: list[str]) -> None:
+    box.require_free()
+    forms = _forms(box, fields[0])
+    targets = [_target(box, text) for text in fields[1:]]
+    domain = box.subject
+    for pattern, method in forms:
+        if len(domain.masks) + 1 >= LIST_MAX:
+            raise PolicyError(ENOSPC, f"more than {LIST_MAX - 1} masks")
+        file = targets[0] if targets else None
+        directory = targets[1] if len(targets) > 1 else None
+        domain.add_mask(Mask(pattern, method, file, directory, box.origin))
+
+
+def _remove(box: Sandbox, text: str) -> None:
+    box.require_free()
+    forms = _forms(box, text)
+    kept = [mask for mask in box.subject.masks if (mask.pattern, mask.method) not in forms]
+    box.subject.replace_masks(kept)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the first process starts with: its environment and its descriptors."""
+
+from __future__ import annotations
+
+from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOSPC, EPERM, ERANGE
+
+from madcap.errors import PolicyError
+from madcap.policy.domain import LIST_MAX
+from madcap.policy.glob import PATH_MAX
+from madcap.policy.values import invalid, number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from madcap.policy.sandbox import Sandbox
+
+FD_MAX: Final = 0x7FFF_FFFF
+
+STREAMS: Final = {"stdin": (0, 0), "stdout": (1, 1), "stderr": (2, 2), "stdio": (0, 2)}
+
+
+def command(box: Sandbox, word: str, rest: str) -> None:
+    """Do the commands about environment and descriptors."""
+    if word == "passenv" and rest[:1] in ("+", "-", "^"):
+        _pass_variable(box, rest[0], rest[1:])
+    elif word == "passfd" and rest[:1] in ("+", "-", "^"):
+        _pass_descriptors(box, rest[0], rest[1:])
+    elif word == "nullfd" and rest[:1] in ("+", "-", "^"):
+        _null_descriptors(box, rest[0], rest[1:])
+    elif word == "setenv" and rest[:1] == "!":
+        _set_variable(box, rest[1:])
+    elif word == "unsetenv" and rest[:1] == "!":
+        box.require_startup()
+        box.environ.pop(_variable(rest[1:]), None)
+    elif word == "clearenv" and rest == "!":
+        box.require_startup()
+        for name in list(box.environ):
+            if not is_internal(name):
+                del box.environ[name]
+    else:
+        raise PolicyError(EINVAL, f"malformed {word}{rest}", expected="an operator after " + word)
+
+
+def is_internal(name: bytes) -> bool:
+    """Tell whether *name* is a variable of our own, which configuration leaves alone."""
+    return name[:3].upper() == b"SYD"
+
+
+def _variable(name: str) -> bytes:
+    if not name.strip():
+        raise PolicyError(EINVAL, "variable without a name")
+    if "\0" in name:
+        raise PolicyError(EILSEQ, "NUL byte in the name of a variable")
+    key = name.encode("utf-8", "surrogateescape")
+    if len(key) > PATH_MAX:
+        raise PolicyError(ENAMETOOLONG, "name of a variable over 4096 bytes")
+    if is_internal(key):
+        raise PolicyError(EPERM, f"{name} is a variable of the sandbox itself")
+    return key
+
+
+def _set_variable(box: Sandbox, text: str) -> None:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise PolicyError(EINVAL, f"setenv!{text} sets nothing", expected="NAME=VALUE")
+    box.require_startup()
+    key = _variable(name)
+    value = box.expand(value)
+    if "\0" in value:
+        raise PolicyError(EILSEQ, "NUL byte in the value of a variable")
+    box.environ[key] = value.encode("utf-8", "surrogateescape")
+
+
+def _pass_variable(box: Sandbox, operator: str, glob: str) -> None:
+    box.require_startup()
+    if not glob:
+        raise PolicyError(EINVAL, f"passenv{operator} names no variable")
+    if glob[:3].upper() == "SYD":
+        raise PolicyError(EPERM, f"{glob} is a variable of the sandbox itself")
+    if operator != "+":
+        if glob in box.passenv:
+            box.passenv.remove(glob)
+    elif glob not in box.passenv:
+        if len(box.passenv) >= LIST_MAX:
+            raise PolicyError(ENOSPC, f"more than {LIST_MAX} variables to pass")
+        box.passenv.append(glob)
+
+
+def _descriptor(text: str) -> int:
+    value = number(text)
+    if value > FD_MAX:
+        raise PolicyError(ERANGE, f"no descriptor is as high as {text}")
+    return value
+
+
+def _pass_descriptors(box: Sandbox, operator: str, text: str) -> None:
+    if operator == "^":
+        if text:
+            raise PolicyError(EINVAL, "passfd^ takes nothing")
+        box.require_startup()
+        box.passfd = []
+        return
+    box.require_startup()
+    ranges = []
+    for word in text.split(","):
+        span = STREAMS.get(word)
+        if word == "all":
+            span = (0, FD_MAX)
+        if span is None:
+            low, hyphen, high = word.partition("-")
+            first = _descriptor(low)
+            span = (first, _descriptor(high) if hyphen else first)
+            if span[1] < span[0]:
+                raise invalid("range of descriptors", word, "the lower number first")
+        ranges.append(span)
+    present = box.passfd
+    for span in ranges:
+        present = with_range(present, span) if operator == "+" else without_range(present, span)
+    if len(present) > LIST_MAX:
+        raise PolicyError(ENOSPC, f"more than {LIST_MAX} ranges of descriptors")
+    box.passfd = present
+
+
+def with_range(ranges: list[tuple[int, int]], span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the sorted *ranges* with *span*, merged where they touch."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted((*ranges, span)):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def without_range(ranges: list[tuple[int, int]], span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the sorted *ranges* with *span* cut out."""
+    kept = []
+    for low, high in ranges:
+        if low < span[0]:
+            kept.append((low, min(high, span[0] - 1)))
+        if high > span[1]:
+            kept.append((max(low, span[1] + 1), high))
+    return kept
+
+
+def _null_descriptors(box: Sandbox, operator: str, text: str) -> None:
+    if operator == "^":
+        if text:
+            raise PolicyError(EINVAL, "nullfd^ takes nothing")
+        box.require_startup()
+        box.nullfd.clear()
+        return
+    box.require_startup()
+    chosen: set[int] = set()
+    for word in text.split(","):
+        span = STREAMS.get(word)
+        if span is not None:
+            chosen.update(range(span[0], span[1] + 1))
+        else:
+            chosen.add(_descriptor(word))
+    if operator == "+":
+        if len(box.nullfd | chosen) > LIST_MAX:
+            raise PolicyError(ENOSPC, f"more than {LIST_MAX} descriptors to replace")
+        box.nullfd |= chosen
+    else:
+        box.nullfd -= chosen

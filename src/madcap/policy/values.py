@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The values commands take: booleans, numbers, sizes, durations, modes, text with variables."""
+
+from __future__ import annotations
+
+from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, EOVERFLOW
+
+from madcap.errors import PolicyError
+from madcap.policy.glob import HEX, PATH_MAX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+BOOLEANS: Final = {
+    "1": True,
+    "on": True,
+    "t": True,
+    "tr": True,
+    "tru": True,
+    "true": True,
+    "✓": True,
+    "0": False,
+    "off": False,
+    "f": False,
+    "fa": False,
+    "fal": False,
+    "fals": False,
+    "false": False,
+    "✗": False,
+}
+
+NAMESPACES: Final = ("mount", "uts", "ipc", "user", "pid", "net", "cgroup", "time")
+
+U64: Final = (1 << 64) - 1
+
+DIGITS: Final = {10: frozenset("0123456789"), 16: HEX, 8: frozenset("01234567")}
+
+UNITS: Final = {
+    "ns": ("ns", "nanos", "nanosecond", "nanoseconds"),
+    "us": ("us", "µs", "micros", "microsecond", "microseconds"),
+    "ms": ("ms", "millis", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+    "w": ("w", "week", "weeks"),
+    "y": ("y", "yr", "yrs", "year", "years"),
+}
+
+NANOSECONDS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+    "d": 86_400_000_000_000,
+    "w": 604_800_000_000_000,
+    "y": 31_557_600_000_000_000,
+}
+
+
+def invalid(what: str, text: str, expected: str) -> PolicyError:
+    """Return the error for *text*, which is no *what*."""
+    return PolicyError(EINVAL, f"{text!r} is no {what}", expected=expected)
+
+
+def boolean(text: str) -> bool:
+    """Return the boolean *text* names; the empty text is ENOENT, another word EINVAL."""
+    value = BOOLEANS.get(text)
+    if value is None:
+        if not text:
+            raise PolicyError(ENOENT, "empty value", expected="on or off")
+        value = BOOLEANS.get(text.lower()) if text.isascii() else None
+        if value is None:
+            raise invalid("boolean", text, "on, off, true, false, 1 or 0")
+    return value
+
+
+def number(text: str, low: int = 0, high: int = U64) -> int:
+    """Return the decimal, 0x or 0o number *text* between *low* and *high*."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    base = 10
+    if digits[:2] in ("0x", "0X"):
+        base, digits = 16, digits[2:]
+    elif digits[:2] in ("0o", "0O"):
+        base, digits = 8, digits[2:]
+    if not digits or not DIGITS[base].issuperset(digits):
+        raise invalid("number", text, "decimal digits, 0x and hex or 0o and octal digits")
+    if len(digits) > 100:
+        raise PolicyError(EOVERFLOW, "number too large")
+    value = -int(digits, base) if text[0] == "-" else int(digits, base)
+    if value < low and low == 0:
+        raise invalid("number", text, "no sign")
+    if not low <= value <= high:
+        raise PolicyError(EOVERFLOW, f"{text} is out of range", expected=f"{low} to {high}")
+    return value
+
+
+def decimal(text: str, low: int, high: int) -> int:
+    """Return the decimal number *text* between *low* and *high*; all else is EINVAL."""
+    digits = text[1:] if text[:1] == "+" or (low < 0 and text[:1] == "-") else text
+    if digits and len(digits) <= 40 and DIGITS[10].issuperset(digits):
+        value = -int(digits) if text[0] == "-" else int(digits)
+        if low <= value <= high:
+            return value
+    raise invalid("number", text, f"{low} to {high}")
+
+
+def octal(text: str, high: int) -> int:
+    """Return the octal number *text*, at most *high*."""
+    if text and len(text) <= 40 and DIGITS[8].issuperset(text):
+        value = int(text, 8)
+        if value <= high:
+            return value
+    raise invalid("mode", text, f"octal digits, at most {high:o}")
+
+
+def _decimal_fraction(text: str, index: int) -> tuple[int, int, int]:
+    """Return mantissa, decimal places and the index after the number at *index* of *text*."""
+    start = index
+    places = 0
+    digits = DIGITS[10]
+    while index < len(text) and text[index] in digits:
+        index += 1
+    whole = text[start:index]
+    if index < len(text) and text[index] == ".":
+        point = index = index + 1
+        while index < len(text) and text[index] in digits:
+            index += 1
+        places = index - point
+        whole += text[point:index]
+    if not whole or len(whole) > 100:
+        return -1, 0, index
+    return int(whole), places, index
+
+
+def size(text: str) -> int:
+    """Return the number of bytes *text* means, such as 64k or 1.5GiB."""
+    plain = text.replace(" ", "").replace("_", "")
+    mantissa, places, index = _decimal_fraction(plain, 0)
+    rest = plain[index:].lower()
+    if rest[:1] == "e" and rest[1:2] and rest[1:2] in "+-0123456789":
+        end = 2
+        while end < len(rest) and rest[end] in DIGITS[10]:
+            end += 1
+        digits = rest[1:end].lstrip("+-")
+        if not digits or len(digits) > 3:
+            mantissa = -1
+        else:
+            places -= int(rest[1:end])
+        rest = rest[end:]
+    unit = rest.removesuffix("b").removesuffix("i")
+    power = "kmgtpe".find(unit) + 1 if unit else 0
+    if (
+        mantissa < 0
+        or len(unit) > 1
+        or (unit and not power)
+        or (not unit and rest not in ("", "b"))
+    ):
+        raise invalid("size", text, "a number and perhaps a unit: K, M, G, T, P or E")
+    bytes_ = mantissa << (10 * power)
+    if places > 0:
+        scale = int("1" + "0" * places)
+        bytes_ = (bytes_ + scale // 2) // scale
+    else:
+        bytes_ *= int("1" + "0" * -places)
+    if bytes_ > U64:
+        raise PolicyError(EINVAL, f"{text} bytes do not fit in 64 bits")
+    return bytes_
+
+
+def duration(text: str, unit: int = 1_000_000_000) -> int:
+    """Return the nanoseconds *text* means; a plain integer counts units of *unit* nanoseconds."""
+    try:
+        return number(text) * unit
+    except PolicyError as error:
+        if error.errno == EOVERFLOW:
+            raise
+    total = 0
+    index = 0
+    plain = text.rstrip(" ")
+    while True:
+        mantissa, places, end = _decimal_fraction(plain, index)
+        if mantissa < 0 or plain[index : index + 1] == ".":
+            break
+        start = end
+        while start < len(plain) and plain[start] == " ":
+            start += 1
+        after = start
+        while after < len(plain) and (plain[after].isalpha()):
+            after += 1
+        word = plain[start:after].lower()
+        if not word and index == 0 and after == len(plain) and places:
+            scale = 1_000_000  # A bare fraction counts milliseconds, whatever the command.
+        else:
+            names = [short for short, long in UNITS.items() if word in long]
+            if not names:
+                break
+            scale = NANOSECONDS[names[0]]
+        total += mantissa * scale // int("1" + "0" * places)
+        index = after
+        if index == len(plain):
+            if total // 1_000_000_000 > U64:
+                raise PolicyError(EOVERFLOW, f"duration {text} is too long")
+            return total
+        if plain[index] == ",":
+            index += 1
+        while index < len(plain) and plain[index] == " ":
+            index += 1
+    raise invalid("duration", text, "seconds, or numbers with units such as 1h 30m")
+
+
+def namespaces(text: str) -> set[str]:
+    """Return the namespace types a comma list names, in any case."""
+    found: set[str] = set()
+    for word in text.split(","):
+        name = word.lower()
+        if name == "all":
+            found.update(NAMESPACES)
+        elif name in NAMESPACES:
+            found.add(name)
+        else:
+            raise invalid("namespace", word, "all, or some of " + " ".join(NAMESPACES))
+    return found
+
+
+def expand(text: str, environ: Mapping[bytes, bytes]) -> str:
+    """Return *text* with its variables and its leading tilde replaced, once."""
+    if "$" not in text and text[:1] != "~":
+        return text
+    result = _variables(text, environ)
+    if text[:1] == "~" and (len(result) == 1 or result[1] == "/"):
+        home = environ.get(b"HOME")
+        if home is not None:
+            return _decode(b"HOME", home) + result[1:]
+    return result
+
+
+def _variables(text: str, environ: Mapping[bytes, bytes]) -> str:
+    parts = []
+    while True:
+        before, dollar, text = text.partition("$")
+        parts.append(before)
+        if not dollar:
+            return "".join(parts)
+        first = text[:1]
+        if first == "$":
+            parts.append("$")
+            text = text[1:]
+        elif first == "{" and "}" in text:
+            inside, _, text = text[1:].partition("}")
+            name, colon, default = inside.partition(":-")
+            parts.append(_value(name, default if colon else None, environ))
+        else:
+            end = 0
+            while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+                end += 1
+            parts.append(_value(text[:end], None, environ) if end else "$")
+            text = text[end:]
+
+
+def _value(name: str, default: str | None, environ: Mapping[bytes, bytes]) -> str:
+    """Return the variable *name*; it must be set and not empty unless there is a *default*."""
+    if not name or not all(letter.isalnum() or letter == "_" for letter in name):
+        raise PolicyError(EINVAL, f"${{{name}}} names no variable", expected="letters, digits or _")
+    key = name.encode("utf-8", "surrogateescape")
+    value = environ.get(key)
+    if value:
+        return _decode(key, value)
+    if default is None:
+        raise PolicyError(
+            EINVAL, f"variable {name} is not set, or empty", expected=f"${{{name}:-…}}"
+        )
+    return default
+
+
+def _decode(name: bytes, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise PolicyError(EILSEQ, f"variable {name.decode('latin-1')} is not UTF-8") from None
+
+
+def unescape(text: str) -> list[str]:
+    r"""Return the fields between the colons of *text*; ``\:`` is a colon, ``\\`` a backslash."""
+    if "\\" not in text:
+        return text.split(":")
+    fields = [""]
+    index = 0
+    while index < len(text):
+        letter = text[index]
+        if letter == "\\":
+            index += 1
+            letter = text[index : index + 1]
+            if letter not in (":", "\\"):
+                raise PolicyError(EINVAL, f"\\{letter} is no escape", expected=r"\: or \\")
+            fields[-1] += letter
+        elif letter == ":":
+            fields.append("")
+        else:
+            fields[-1] += letter
+        index += 1
+    return fields
+
+
+def field(text: str) -> str:
+    """Return *text* unless it is longer than any field may be."""
+    if len(text) >= PATH_MAX or len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
+        raise PolicyError(ENAMETOOLONG, "field too long: 4095 bytes are the limit")
+    return text
+
+
+def plain_path(path: bytes) -> bytes:
+    """Return the *path* without empty and ``.`` components; it may not go up."""
+    if not path:
+        raise PolicyError(EINVAL, "empty path")
+    if len(path) >= PATH_MAX:
+        raise PolicyError(ENAMETOOLONG, "path too long: 4095 bytes are the limit")
+    if b"\0" in path:
+        raise PolicyError(EILSEQ, "NUL byte in a path")
+    parts = path.split(b"/")
+    if b".." in parts:
+        raise PolicyError(EINVAL, "'..' component in a path")
+    kept = b"/".join(part for part in parts if part not in (b"", b"."))
+    return b"/" + kept if path.startswith(b"/") else kept
