@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make raw system calls: what the C library would add, check or retry is left out."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+
+NUMBERS = {
+    "x86_64": {
+        "read": 0, "write": 1, "open": 2, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "mmap": 9,
+        "munmap": 11, "access": 21, "socket": 41, "connect": 42, "sendto": 44, "bind": 49,
+        "listen": 50, "getsockname": 51, "truncate": 76, "ftruncate": 77, "chdir": 80,
+        "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84, "creat": 85, "link": 86,
+        "unlink": 87, "symlink": 88, "readlink": 89, "chmod": 90, "fchmod": 91, "umask": 95,
+        "getdents": 78, "utime": 132, "getdents64": 217, "utimes": 235, "openat": 257,
+        "mkdirat": 258, "futimesat": 261, "newfstatat": 262, "unlinkat": 263, "renameat": 264,
+        "linkat": 265, "symlinkat": 266, "readlinkat": 267, "fchmodat": 268, "faccessat": 269,
+        "utimensat": 280, "renameat2": 316, "execve": 59, "execveat": 322, "statx": 332,
+        "openat2": 437, "faccessat2": 439, "fchmodat2": 452, "ptrace": 101, "pidfd_open": 434,
+        "pidfd_getfd": 438, "process_vm_readv": 310, "process_vm_writev": 311, "setuid": 105,
+        "setgid": 106, "setresuid": 117, "setresgid": 119, "setgroups": 116, "capget": 125,
+        "capset": 126, "mknod": 133, "chroot": 161, "mount": 165, "unshare": 272, "kill": 62,
+        "tgkill": 234, "pidfd_send_signal": 424, "fcntl": 72, "ioctl": 16, "io_uring_setup": 425,
+        "bpf": 321, "perf_event_open": 298, "seccomp": 317, "prctl": 157, "process_madvise": 440,
+        "open_by_handle_at": 304, "name_to_handle_at": 303, "kcmp": 312, "userfaultfd": 323,
+    },
+}  # fmt: skip
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_REMOVEDIR = 0x200
+AT_EACCESS = 0x200
+AT_SYMLINK_FOLLOW = 0x400
+AT_EMPTY_PATH = 0x1000
+
+_table = NUMBERS[os.uname().machine]
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
+_syscall.restype = ctypes.c_long
+
+
+def call(name: str, *arguments: object) -> int:
+    """Return the result of the call *name*, or -errno."""
+    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
+    result: int = _syscall(ctypes.c_long(_table[name]), *words)
+    return result if result >= 0 else -ctypes.get_errno()
+
+
+def named(result: int) -> int | str:
+    """Return a result as a person reads it: the name of the errno, or the number."""
+    return errno.errorcode.get(-result, str(result)) if result < 0 else result
+
+
+def unmapped_page() -> int:
+    """Return the address of a page that is not there."""
+    area = mmap.mmap(-1, 3 * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    _gone.append(area)  # Else it would be unmapped twice.
+    if call("munmap", address + mmap.PAGESIZE, mmap.PAGESIZE) != 0:
+        raise OSError("munmap")
+    return address + mmap.PAGESIZE
+
+
+def at_end_of_page(text: bytes) -> int:
+    """Return the address of a copy of *text* whose last byte is the last before a hole."""
+    address = unmapped_page() - len(text)
+    ctypes.memmove(address, text, len(text))
+    return address
+
+
+_gone: list[mmap.mmap] = []
