@@ -17,7 +17,7 @@ from madcap.errors import ConfineError, UnsupportedError
 from madcap.filter.plan import Plan
 from madcap.filter.rules import guest_programs
 from madcap.kernel.host import Host
-from madcap.kernel.table import Conditions, plan
+from madcap.kernel.table import Conditions, plan, stops
 from madcap.linux import capability, landlock, process, ptrace, seccomp
 from madcap.linux._call import MACHINE, NUMBERS, call
 from madcap.supervisor import lockdown
@@ -56,8 +56,6 @@ def run(
     scoped = landlock.abi() >= 6 and not os.environb.get(_FORCE_KILL_HANDLERS.encode())
     conditions = Conditions(sandbox, scoped)
     handlers, notify, refuse = plan(conditions)
-    traced = "allow_unsafe_ptrace" not in options
-    chdir = frozenset(("chdir", "fchdir")) if conditions.on(1 << 14) and traced else frozenset()
     ids = os.getresuid(), os.getresgid()
     programs = guest_programs(
         Plan(
@@ -65,7 +63,7 @@ def run(
             options=frozenset(options),
             namespaces=frozenset(sandbox.namespaces),
             notify=notify,
-            trace=chdir,
+            trace=stops(conditions),
             refuse=refuse,
             ioctls=sandbox.ioctl_denials(),
             uid=ids[0],

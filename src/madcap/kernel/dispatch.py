@@ -12,7 +12,7 @@ from madcap.kernel.judge import Panic
 from madcap.kernel.reply import Continue, Gone, Install, Interrupted
 from madcap.kernel.request import Request
 from madcap.linux._call import ARCH
-from madcap.linux.seccomp import ADDFD, RESP
+from madcap.linux.seccomp import RESP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +24,17 @@ if TYPE_CHECKING:
     Handlers = dict[int, tuple[str, Callable[[Request], Reply]]]
 
 _SEND = F.SECCOMP_IOCTL_NOTIF_SEND
-_O_CLOEXEC = F.O_CLOEXEC
 
 
 class Dispatcher:
     """Answers notifications for one emulator thread."""
 
-    __slots__ = ("_addfd", "_handlers", "_host", "_resp", "req")
+    __slots__ = ("_handlers", "_host", "_resp", "req")
 
     def __init__(self, host: Host, handlers: Handlers) -> None:
         self._host = host
         self._handlers = handlers
         self._resp = bytearray(RESP.size)
-        self._addfd = bytearray(ADDFD.size)
         self.req = Request(host, host.sandbox.memory_access)
 
     def handle(self, notification: tuple[int, ...]) -> None:
@@ -76,32 +74,15 @@ class Dispatcher:
             req.finish()
 
     def _install(self, ident: int, reply: Install) -> None:
-        """Duplicate a descriptor into the guest, then answer with its number.
+        """Duplicate a descriptor into the guest and answer with its number.
 
         With several CPUs in two steps: the answer then wakes the guest on this CPU, which
-        installing and answering in one (SECCOMP_ADDFD_FLAG_SEND) doesn't. A sibling thread may see
-        the descriptor before the call returns, as it may natively; only death can end the guest's
-        wait in between.
+        installing and answering in one doesn't. A sibling thread may see the descriptor before the
+        call returns, as it may natively; only death can end the guest's wait in between.
         """
-        cloexec = _O_CLOEXEC if reply.cloexec else 0
-        slot = -1
-        if "force_rand_fd" in self.req.policy.flags:
-            from madcap.kernel.slots import random_slot
-
-            slot = random_slot(self.req)
-        flags = F.SECCOMP_ADDFD_FLAG_SETFD if slot >= 0 else 0
-        if self._host.one_cpu:
-            flags |= F.SECCOMP_ADDFD_FLAG_SEND
-        ADDFD.pack_into(self._addfd, 0, ident, flags, reply.fd, max(slot, 0), cloexec)
-        try:
-            number = fcntl.ioctl(
-                self._host.listener, F.SECCOMP_IOCTL_NOTIF_ADDFD, self._addfd, True
-            )
-        except OSError as error:
-            if error.errno == errno.ENOENT:
-                raise Gone from error
-            raise
-        if not self._host.one_cpu:
+        at_once = self._host.one_cpu
+        number = self.req.install(reply.fd, cloexec=reply.cloexec, answer=at_once)
+        if not at_once:
             self._answer(ident, number, 0, 0)
 
     def _answer(self, ident: int, value: int, error: int, flags: int) -> None:

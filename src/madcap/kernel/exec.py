@@ -14,7 +14,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf
+from madcap.kernel import elf, trust
 from madcap.kernel.judge import hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, lookup, subject
 from madcap.kernel.reply import Continue
@@ -62,6 +62,7 @@ def _exec(req: Request, target: Target) -> Reply:
     fs.faccessat2(target.fd, b"", os.X_OK, F.AT_EACCESS | F.AT_EMPTY_PATH)
     if not req.host.traced:
         return _CONTINUE
+    trust.require(req.host, req.policy, target.fd, target.name, req.name, req.tid)
     inspect(req, target)
     return _CONTINUE
 

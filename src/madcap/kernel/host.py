@@ -29,8 +29,9 @@ class Host:
 
     __slots__ = (
         "blocking", "chrooted", "egid", "eldest", "eldest_lives", "euid", "ghost", "groups",
-        "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc", "proc_dev",
-        "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme", "unique_name",
+        "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc",
+        "proc_dev", "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
+        "unique_name",
     )  # fmt: skip
 
     def __init__(self, sandbox: Sandbox) -> None:

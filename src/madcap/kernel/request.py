@@ -19,6 +19,7 @@ from madcap.linux._call import Buffer, get_errno
 from madcap.linux.fs import open_with, openat2_how, readlinkat
 from madcap.linux.memory import CROSS_ONLY, Memory
 from madcap.linux.process import pidfd_getfd, pidfd_of_thread, read_file, status_field
+from madcap.linux.seccomp import ADDFD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Request:
     """The call that an emulator thread is working on."""
 
     __slots__ = (
+        "_addfd",
         "_id_buffer", "_ids", "_owned", "_tgid", "args", "host", "id", "memory", "name", "number",
         "policy", "scratch", "tid",
     )  # fmt: skip
@@ -42,6 +44,7 @@ class Request:
         self.memory = Memory(host.proc, memory_access)
         self.scratch = Buffer(8192)
         self._id_buffer = bytearray(8)
+        self._addfd = bytearray(ADDFD.size)
         self._owned: list[int] = []
         self.id = self.tid = self.number = self._tgid = 0
         self.name = ""
@@ -193,6 +196,36 @@ class Request:
             os.close(pidfd)
         self._owned.append(fd)
         return fd
+
+    def install(self, fd: int, *, cloexec: bool, answer: bool = False) -> int:
+        """Give the caller a duplicate of our *fd*; return its number there.
+
+        With *answer* the call is answered with that number in the same step. Raises Gone, or
+        OSError(EMFILE).
+        """
+        flags = self.policy.flags
+        if "force_cloexec" in flags:
+            cloexec = True
+        slot = -1
+        if "force_rand_fd" in flags:
+            from madcap.kernel.slots import random_slot
+
+            slot = random_slot(self)
+        how = F.SECCOMP_ADDFD_FLAG_SEND if answer else 0
+        if slot >= 0:
+            how |= F.SECCOMP_ADDFD_FLAG_SETFD
+        ADDFD.pack_into(
+            self._addfd, 0, self.id, how, fd, max(slot, 0), F.O_CLOEXEC if cloexec else 0
+        )
+        try:
+            number: int = fcntl.ioctl(
+                self.host.listener, F.SECCOMP_IOCTL_NOTIF_ADDFD, self._addfd, True
+            )
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise Gone from error
+            raise
+        return number
 
     def signal(self, signal: int) -> None:
         """Send *signal* to the caller's process."""

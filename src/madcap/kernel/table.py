@@ -10,7 +10,18 @@ from __future__ import annotations
 
 import errno
 
-from madcap.kernel import attr, change, dents, process, stat
+from madcap.kernel import (
+    anonymous,
+    attr,
+    change,
+    dents,
+    device,
+    process,
+    stat,
+    sysv,
+    watch,
+    xattr,
+)
 from madcap.kernel import exec as exec_
 from madcap.kernel import open as open_
 from madcap.kernel.net import HANDLERS as NET
@@ -131,96 +142,149 @@ def _notify(c: Conditions) -> bool:
     return c.on(C.NOTIFY) or c.off("allow_unsafe_notify_bdev") or c.off("allow_unsafe_notify_cdev")
 
 
+def _anonymous(c: Conditions) -> bool:
+    return c.on(C.CREATE) or c.unlocked
+
+
+def _memfd(c: Conditions) -> bool:
+    # Also where every category is off: without the switch the file is sealed against execution.
+    return c.on(_CREAT | C.EXEC) or c.unlocked or c.off("allow_unsafe_memfd")
+
+
+def _secret(c: Conditions) -> bool:
+    return c.on(_CREAT) or c.unlocked
+
+
+def _shm(c: Conditions) -> bool:
+    return not c.off("allow_unsafe_shm") and c.off("allow_unsafe_perm_shm")
+
+
+def _msgrcv(c: Conditions) -> bool:
+    return not c.off("allow_unsafe_shm") and c.off("allow_unsafe_copy")
+
+
+def _mq(c: Conditions) -> bool:
+    return not c.off("allow_unsafe_msgqueue") and c.off("allow_unsafe_perm_msgqueue")
+
+
 # fmt: off
-# ruff: noqa: E501 - one row, one line
+
 TABLE: Final = (
-    # name                handler                       trapped when                  not built
-    Row("open",           open_.sys_open,               _open),
-    Row("openat",         open_.sys_openat,             _open),
-    Row("openat2",        open_.sys_openat2,            _open),
-    Row("creat",          open_.sys_creat,              _on(_CREAT)),
-    Row("stat",           stat.sys_stat,                _stat),
-    Row("lstat",          stat.sys_lstat,               _stat),
-    Row("fstat",          stat.sys_fstat,               _stat),
-    Row("newfstatat",     stat.sys_newfstatat,          _stat),
-    Row("statx",          stat.sys_statx,               _stat),
-    Row("access",         stat.sys_access,              _on(C.STAT, masks=False)),
-    Row("faccessat",      stat.sys_faccessat,           _on(C.STAT, masks=False)),
-    Row("faccessat2",     stat.sys_faccessat2,          _on(C.STAT, masks=False)),
-    Row("statfs",         stat.sys_statfs,              _on(C.STAT, masks=False)),
-    Row("fstatfs",        stat.sys_fstatfs,             _on(C.STAT, masks=False)),
-    Row("readlink",       stat.sys_readlink,            _on(C.READLINK, masks=False)),
-    Row("readlinkat",     stat.sys_readlinkat,          _on(C.READLINK, masks=False)),
-    Row("getdents",       dents.sys_getdents,           _on(C.LIST, masks=False)),
-    Row("getdents64",     dents.sys_getdents64,         _on(C.LIST, masks=False)),
-    Row("mkdir",          change.sys_mkdir,             _on(C.MKDIR)),
-    Row("mkdirat",        change.sys_mkdirat,           _on(C.MKDIR)),
-    Row("mknod",          change.sys_mknod,             _on(_MKNOD)),
-    Row("mknodat",        change.sys_mknodat,           _on(_MKNOD)),
-    Row("symlink",        change.sys_symlink,           _on(C.SYMLINK)),
-    Row("symlinkat",      change.sys_symlinkat,         _on(C.SYMLINK)),
-    Row("unlink",         change.sys_unlink,            _on(C.DELETE)),
-    Row("rmdir",          change.sys_rmdir,             _on(C.RMDIR)),
-    Row("unlinkat",       change.sys_unlinkat,          _on(C.DELETE | C.RMDIR)),
-    Row("rename",         change.sys_rename,            _on(_RENAME)),
-    Row("renameat",       change.sys_renameat,          _on(_RENAME)),
-    Row("renameat2",      change.sys_renameat2,         _on(_RENAME)),
-    Row("link",           change.sys_link,              _on(_LINK)),
-    Row("linkat",         change.sys_linkat,            _on(_LINK)),
-    Row("chmod",          attr.sys_chmod,               _on(C.CHMOD)),
-    Row("fchmod",         attr.sys_fchmod,              _on(C.CHMOD)),
-    Row("fchmodat",       attr.sys_fchmodat,            _on(C.CHMOD)),
-    Row("fchmodat2",      attr.sys_fchmodat2,           _on(C.CHMOD)),
-    Row("chown",          attr.sys_chown,               _on(_CHOWN)),
-    Row("lchown",         attr.sys_lchown,              _on(_CHOWN)),
-    Row("fchown",         attr.sys_fchown,              _on(_CHOWN)),
-    Row("fchownat",       attr.sys_fchownat,            _on(_CHOWN)),
-    Row("utime",          attr.sys_utime,               _on(C.UTIME)),
-    Row("utimes",         attr.sys_utimes,              _on(C.UTIME)),
-    Row("futimesat",      attr.sys_futimesat,           _on(C.UTIME)),
-    Row("utimensat",      attr.sys_utimensat,           _on(C.UTIME)),
-    Row("truncate",       attr.sys_truncate,            _on(_TRUNCATE)),
-    Row("ftruncate",      attr.sys_ftruncate,           _on(_TRUNCATE)),
-    Row("fallocate",      attr.sys_fallocate,           _on(_TRUNCATE)),
-    Row("execve",         exec_.sys_execve,             _exec),
-    Row("execveat",       exec_.sys_execveat,           _exec),
-    Row("chroot",         process.sys_chroot,           _unless("allow_unsafe_chroot")),
-    Row("pidfd_open",     process.sys_pidfd_open,       _always),
-    Row("ptrace",         process.sys_ptrace,           _unless("allow_unsafe_ptrace")),
-    Row("prctl",          process.sys_prctl,            _unless("allow_unsafe_prctl")),
-    Row("uname",          process.sys_uname,            _unless("allow_unsafe_uname")),
-    Row("sysinfo",        process.sys_sysinfo,          _unless("allow_unsafe_sysinfo")),
-    Row("kill",           process.sys_kill,             _kill),
-    Row("tkill",          process.sys_tkill,            _kill),
-    Row("tgkill",         process.sys_tgkill,           _kill),
-    Row("rt_sigqueueinfo", process.sys_rt_sigqueueinfo, _kill),
-    Row("rt_tgsigqueueinfo", process.sys_rt_tgsigqueueinfo, _kill),
-    # Not built yet: what programs take for "not supported".
-    Row("getxattr",       None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("lgetxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("fgetxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("getxattrat",     None,                         _xattr_read,                  errno.ENOSYS),
-    Row("listxattr",      None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("llistxattr",     None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("flistxattr",     None,                         _xattr_read,                  errno.ENOTSUP),
-    Row("listxattrat",    None,                         _xattr_read,                  errno.ENOSYS),
-    Row("setxattr",       None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("lsetxattr",      None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("fsetxattr",      None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("setxattrat",     None,                         _xattr_write,                 errno.ENOSYS),
-    Row("removexattr",    None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("lremovexattr",   None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("fremovexattr",   None,                         _xattr_write,                 errno.ENOTSUP),
-    Row("removexattrat",  None,                         _xattr_write,                 errno.ENOSYS),
-    Row("inotify_add_watch", None,                      _notify,                      errno.ENOSYS),
-    Row("fanotify_mark",  None,                         _notify,                      errno.ENOSYS),
-    Row("memfd_create",   None,                         _always,                      errno.ENOSYS),
-    Row("memfd_secret",   None,                         _always,                      errno.ENOSYS),
+    # name                   handler                           trapped when
+    Row("open",               open_.sys_open,                   _open),
+    Row("openat",             open_.sys_openat,                 _open),
+    Row("openat2",            open_.sys_openat2,                _open),
+    Row("creat",              open_.sys_creat,                  _on(_CREAT)),
+    Row("stat",               stat.sys_stat,                    _stat),
+    Row("lstat",              stat.sys_lstat,                   _stat),
+    Row("fstat",              stat.sys_fstat,                   _stat),
+    Row("newfstatat",         stat.sys_newfstatat,              _stat),
+    Row("statx",              stat.sys_statx,                   _stat),
+    Row("access",             stat.sys_access,                  _on(C.STAT, masks=False)),
+    Row("faccessat",          stat.sys_faccessat,               _on(C.STAT, masks=False)),
+    Row("faccessat2",         stat.sys_faccessat2,              _on(C.STAT, masks=False)),
+    Row("statfs",             stat.sys_statfs,                  _on(C.STAT, masks=False)),
+    Row("fstatfs",            stat.sys_fstatfs,                 _on(C.STAT, masks=False)),
+    Row("readlink",           stat.sys_readlink,                _on(C.READLINK, masks=False)),
+    Row("readlinkat",         stat.sys_readlinkat,              _on(C.READLINK, masks=False)),
+    Row("getdents",           dents.sys_getdents,               _on(C.LIST, masks=False)),
+    Row("getdents64",         dents.sys_getdents64,             _on(C.LIST, masks=False)),
+    Row("mkdir",              change.sys_mkdir,                 _on(C.MKDIR)),
+    Row("mkdirat",            change.sys_mkdirat,               _on(C.MKDIR)),
+    Row("mknod",              change.sys_mknod,                 _on(_MKNOD)),
+    Row("mknodat",            change.sys_mknodat,               _on(_MKNOD)),
+    Row("symlink",            change.sys_symlink,               _on(C.SYMLINK)),
+    Row("symlinkat",          change.sys_symlinkat,             _on(C.SYMLINK)),
+    Row("unlink",             change.sys_unlink,                _on(C.DELETE)),
+    Row("rmdir",              change.sys_rmdir,                 _on(C.RMDIR)),
+    Row("unlinkat",           change.sys_unlinkat,              _on(C.DELETE | C.RMDIR)),
+    Row("rename",             change.sys_rename,                _on(_RENAME)),
+    Row("renameat",           change.sys_renameat,              _on(_RENAME)),
+    Row("renameat2",          change.sys_renameat2,             _on(_RENAME)),
+    Row("link",               change.sys_link,                  _on(_LINK)),
+    Row("linkat",             change.sys_linkat,                _on(_LINK)),
+    Row("chmod",              attr.sys_chmod,                   _on(C.CHMOD)),
+    Row("fchmod",             attr.sys_fchmod,                  _on(C.CHMOD)),
+    Row("fchmodat",           attr.sys_fchmodat,                _on(C.CHMOD)),
+    Row("fchmodat2",          attr.sys_fchmodat2,               _on(C.CHMOD)),
+    Row("chown",              attr.sys_chown,                   _on(_CHOWN)),
+    Row("lchown",             attr.sys_lchown,                  _on(_CHOWN)),
+    Row("fchown",             attr.sys_fchown,                  _on(_CHOWN)),
+    Row("fchownat",           attr.sys_fchownat,                _on(_CHOWN)),
+    Row("utime",              attr.sys_utime,                   _on(C.UTIME)),
+    Row("utimes",             attr.sys_utimes,                  _on(C.UTIME)),
+    Row("futimesat",          attr.sys_futimesat,               _on(C.UTIME)),
+    Row("utimensat",          attr.sys_utimensat,               _on(C.UTIME)),
+    Row("truncate",           attr.sys_truncate,                _on(_TRUNCATE)),
+    Row("ftruncate",          attr.sys_ftruncate,               _on(_TRUNCATE)),
+    Row("fallocate",          attr.sys_fallocate,               _on(_TRUNCATE)),
+    Row("execve",             exec_.sys_execve,                 _exec),
+    Row("execveat",           exec_.sys_execveat,               _exec),
+    Row("chroot",             process.sys_chroot,               _unless("allow_unsafe_chroot")),
+    Row("pidfd_open",         process.sys_pidfd_open,           _always),
+    Row("ptrace",             process.sys_ptrace,               _unless("allow_unsafe_ptrace")),
+    Row("prctl",              process.sys_prctl,                _unless("allow_unsafe_prctl")),
+    Row("uname",              process.sys_uname,                _unless("allow_unsafe_uname")),
+    Row("sysinfo",            process.sys_sysinfo,              _unless("allow_unsafe_sysinfo")),
+    Row("kill",               process.sys_kill,                 _kill),
+    Row("tkill",              process.sys_tkill,                _kill),
+    Row("tgkill",             process.sys_tgkill,               _kill),
+    Row("rt_sigqueueinfo",    process.sys_rt_sigqueueinfo,      _kill),
+    Row("rt_tgsigqueueinfo",  process.sys_rt_tgsigqueueinfo,    _kill),
+    Row("getxattr",           xattr.sys_getxattr,               _xattr_read),
+    Row("lgetxattr",          xattr.sys_lgetxattr,              _xattr_read),
+    Row("fgetxattr",          xattr.sys_fgetxattr,              _xattr_read),
+    Row("getxattrat",         xattr.sys_getxattrat,             _xattr_read),
+    Row("listxattr",          xattr.sys_listxattr,              _xattr_read),
+    Row("llistxattr",         xattr.sys_llistxattr,             _xattr_read),
+    Row("flistxattr",         xattr.sys_flistxattr,             _xattr_read),
+    Row("listxattrat",        xattr.sys_listxattrat,            _xattr_read),
+    Row("setxattr",           xattr.sys_setxattr,               _xattr_write),
+    Row("lsetxattr",          xattr.sys_lsetxattr,              _xattr_write),
+    Row("fsetxattr",          xattr.sys_fsetxattr,              _xattr_write),
+    Row("setxattrat",         xattr.sys_setxattrat,             _xattr_write),
+    Row("removexattr",        xattr.sys_removexattr,            _xattr_write),
+    Row("lremovexattr",       xattr.sys_lremovexattr,           _xattr_write),
+    Row("fremovexattr",       xattr.sys_fremovexattr,           _xattr_write),
+    Row("removexattrat",      xattr.sys_removexattrat,          _xattr_write),
+    Row("inotify_add_watch",  watch.sys_inotify_add_watch,      _notify),
+    Row("fanotify_mark",      watch.sys_fanotify_mark,          _notify),
+    Row("epoll_create",       anonymous.sys_epoll_create,       _anonymous),
+    Row("epoll_create1",      anonymous.sys_epoll_create1,      _anonymous),
+    Row("eventfd",            anonymous.sys_eventfd,            _anonymous),
+    Row("eventfd2",           anonymous.sys_eventfd2,           _anonymous),
+    Row("signalfd",           anonymous.sys_signalfd,           _anonymous),
+    Row("signalfd4",          anonymous.sys_signalfd4,          _anonymous),
+    Row("timerfd_create",     anonymous.sys_timerfd_create,     _anonymous),
+    Row("inotify_init",       anonymous.sys_inotify_init,       _anonymous),
+    Row("inotify_init1",      anonymous.sys_inotify_init1,      _anonymous),
+    Row("fanotify_init",      anonymous.sys_fanotify_init,      _anonymous),
+    Row("pipe",               anonymous.sys_pipe,               _anonymous),
+    Row("pipe2",              anonymous.sys_pipe2,              _anonymous),
+    Row("memfd_create",       anonymous.sys_memfd_create,       _memfd),
+    Row("memfd_secret",       anonymous.sys_memfd_secret,       _secret),
+    Row("ioctl",              device.sys_ioctl,                 _on(C.IOCTL, masks=False)),
+    Row("shmget",             sysv.sys_shmget,                  _shm),
+    Row("shmctl",             sysv.sys_shmctl,                  _shm),
+    Row("shmat",              sysv.sys_shmat,                   _shm),
+    Row("msgget",             sysv.sys_msgget,                  _shm),
+    Row("msgctl",             sysv.sys_msgctl,                  _shm),
+    Row("semget",             sysv.sys_semget,                  _shm),
+    Row("semctl",             sysv.sys_semctl,                  _shm),
+    Row("msgrcv",             sysv.sys_msgrcv,                  _msgrcv),
+    Row("mq_open",            sysv.sys_mq_open,                 _mq),
 )
 # fmt: on
 
+_MAPPING_SWITCHES: Final = (
+    "allow_unsafe_exec_memory",
+    "allow_unsafe_exec_noreg",
+    "allow_unsafe_exec_stack",
+    "allow_unsafe_exec_textrel",
+)
+
 #: Default-on categories that no call asks about yet.
-_UNBUILT: Final = C.IOCTL | C.PTY | C.TPE | C.NOTIFY | C.SENDFD | C.RECVFD
+_UNBUILT: Final = C.PTY | C.SENDFD | C.RECVFD
 
 
 def unbuilt_categories() -> list[str]:
@@ -235,6 +299,18 @@ def _net(name: str) -> When:
     if name in ("connect", "sendto", "sendmsg", "sendmmsg"):
         return lambda c: c.on(C.NET_CONNECT) or c.unlocked or (c.on(C.SENDFD) and "msg" in name)
     return lambda c: c.on(net) or c.unlocked or c.off("allow_unsupp_socket")
+
+
+def stops(c: Conditions) -> frozenset[str]:
+    """Return the calls that are decided at a ptrace stop, because only the kernel can make them."""
+    if not c.off("allow_unsafe_ptrace"):
+        return frozenset()
+    names = set()
+    if c.on(C.CHDIR):
+        names |= {"chdir", "fchdir"}
+    if c.on(C.EXEC | C.TPE | C.FORCE) or c.unlocked or any(map(c.off, _MAPPING_SWITCHES)):
+        names.add("mmap")
+    return frozenset(names)
 
 
 def rows() -> list[Row]:

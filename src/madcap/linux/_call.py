@@ -16,6 +16,9 @@ from madcap.abi.numbers import AUDIT_ARCH, TABLES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    CType = type[ctypes._SimpleCData[Any]]
 
 __all__ = [
     "ARCH",
@@ -57,7 +60,7 @@ class Buffer:
         self.address = ctypes.addressof(self._pin)
 
 
-def bind(name: str, *argtypes: object) -> Callable[..., int]:
+def bind(name: str, *argtypes: CType) -> Callable[..., int]:
     """Return a function that makes the system call *name*.
 
     It returns the call's result and raises OSError, naming the call, where that is negative.
@@ -74,7 +77,7 @@ def bind(name: str, *argtypes: object) -> Callable[..., int]:
     return invoke
 
 
-def bind_result(name: str, *argtypes: object) -> Callable[..., int]:
+def bind_result(name: str, *argtypes: CType) -> Callable[..., int]:
     """Return a function that makes the system call *name* and returns -1 on failure.
 
     `get_errno` then tells why, until this thread's next call. For hot paths only.
@@ -93,7 +96,7 @@ def bind_result(name: str, *argtypes: object) -> Callable[..., int]:
     return invoke
 
 
-def direct(name: str, *argtypes: object) -> tuple[Callable[..., int], int]:
+def direct(name: str, *argtypes: CType) -> tuple[Callable[..., int], int]:
     """Return (function, number): call it as ``function(number, ...)``; it returns -1 on failure."""
     number = NUMBERS.get(name, -1)
     function = _libc["syscall"]

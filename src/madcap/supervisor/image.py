@@ -8,7 +8,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import auxv, elf
+from madcap.kernel import auxv, elf, mapping, trust
 from madcap.kernel.exec import refusal
 from madcap.linux import ptrace
 from madcap.linux._call import Buffer
@@ -61,8 +61,7 @@ class ExecVerifier:
                 fd = openat2(host.root, path, F.O_PATH, F.RESOLVE_NO_SYMLINKS)
                 fds.append(fd)
                 st = os.fstat(fd)
-                # Device numbers of overlayfs and btrfs differ between stat and maps.
-                if st.st_ino != inode or (st.st_dev != device and os.major(st.st_dev)):
+                if not mapping.same((st.st_dev, st.st_ino), (device, inode)):
                     self._report(pid, "open_elf", path)
                     raise OSError(errno.EACCES, "another loader")
                 self._check(pid, path, fd, fds, program=False)
@@ -108,6 +107,7 @@ class ExecVerifier:
             os._exit(errno.EACCES)
         if action not in (A.ALLOW, A.WARN):
             raise OSError(errno.EACCES, "exec")
+        trust.require(self._host, self._host.sandbox.active, fd, name, "execve", pid)
         options = self._host.options
         if not elf.wants_inspection(options):
             return

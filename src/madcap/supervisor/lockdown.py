@@ -36,7 +36,10 @@ _EMULATOR = (
     "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "pwrite64", "recvmsg",
     "renameat2", "rt_sigtimedwait", "sendmsg", "sendto", "setsockopt", "socket",
     "socketpair", "statx", "symlinkat", "tgkill", "truncate", "umask", "unlinkat", "unshare",
-    "utimensat", "accept4", "recvfrom", "sendmmsg", "listen", "kcmp",
+    "utimensat", "accept4", "recvfrom", "sendmmsg", "listen",
+    "kcmp", "getxattr", "listxattr", "setxattr", "removexattr", "inotify_add_watch",
+    "fanotify_mark", "pipe2", "epoll_create1", "eventfd2", "signalfd4", "timerfd_create",
+    "inotify_init1", "memfd_secret",
 )  # fmt: skip
 
 _INTERRUPTER = (*_LOG, "ioctl", "tgkill")
@@ -44,7 +47,7 @@ _INTERRUPTER = (*_LOG, "ioctl", "tgkill")
 _MAIN = (
     *_LOG, "fstatfs", "getpgid", "getpgrp", "ioctl", "kill", "newfstatat", "pidfd_open",
     "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "ptrace", "statx",
-    "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill", "getppid",
+    "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill", "getppid", "pidfd_getfd",
 )  # fmt: skip
 
 _TIMER = (*_LOG,)

@@ -12,6 +12,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
+from madcap.kernel import mapping
 from madcap.kernel.judge import admit
 from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
 from madcap.kernel.request import Request
@@ -39,6 +40,9 @@ SIGKILL, SIGTRAP, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 5, 18, 19, 20
 _STOPS = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
 _JOB_STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
 _NO_STATUS = 127
+#: The calls that the filter answers with RET_TRACE.
+STOPPED_CALLS = ("chdir", "fchdir", "mmap")
+_STOPPED = {NUMBERS[name]: name for name in STOPPED_CALLS if name in NUMBERS}
 
 
 class StoppedRequest(Request):
@@ -61,14 +65,14 @@ class StoppedRequest(Request):
 class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
-    __slots__ = ("_chdirs", "_host", "_request", "_status", "_verifier")
+    __slots__ = ("_host", "_pending", "_request", "_status", "_verifier")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._request = StoppedRequest(host, host.sandbox.memory_access)
         self._verifier = ExecVerifier(host)
-        #: Thread that is in an allowed chdir: (device, inode) of the directory that was judged.
-        self._chdirs: dict[int, tuple[int, int]] = {}
+        #: Thread that is in an allowed call: its name, and (device, inode) of what was judged.
+        self._pending: dict[int, tuple[str, tuple[int, int]]] = {}
         self._status: int | None = None
 
     def run(self) -> int:
@@ -125,7 +129,7 @@ class Tracer:
             ptrace.resume(tid)
 
     def _ended(self, tid: int, status: int) -> None:
-        self._chdirs.pop(tid, None)
+        self._pending.pop(tid, None)
         host = self._host
         host.traceme.discard(tid)
         if tid != host.eldest:
@@ -148,18 +152,23 @@ class Tracer:
         os.kill(self._host.pid, SIGSTOP)
         os.kill(tid, SIGCONT)
 
-    # chdir and fchdir, trapped only while their category is on
+    # Calls that only the kernel can make: decided at their stop, verified at their exit
 
     def _decide(self, tid: int) -> None:
         registers = ptrace.Registers(tid)
-        number = registers.number
-        name = "chdir" if number == NUMBERS.get("chdir") else "fchdir"
+        name = _STOPPED.get(registers.number, "")
         req = self._request
         req.stopped_at(tid, name, registers)
         try:
-            target = self._directory(req, name)
-            st = target.st
-            self._chdirs[tid] = (st.st_dev, st.st_ino)
+            if name == "mmap":
+                judged = mapping.judge(req)
+                if judged is None:
+                    ptrace.resume(tid)
+                    return
+            else:
+                st = self._directory(req, name).st
+                judged = (st.st_dev, st.st_ino)
+            self._pending[tid] = (name, judged)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
             ptrace.resume(tid)
@@ -185,15 +194,25 @@ class Tracer:
         return target
 
     def _syscall_exit(self, tid: int) -> None:
-        judged = self._chdirs.pop(tid, None)
-        if judged is not None and ptrace.Registers(tid).result == 0:
-            fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
-            try:
-                st = os.fstat(fd)
-            finally:
-                os.close(fd)
-            if (st.st_dev, st.st_ino) != judged:
-                events.emit(events.WARN, {"ctx": "chdir", "op": "dir_mismatch"}, pid=tid)
+        name, judged = self._pending.pop(tid, ("", None))
+        if judged is not None:
+            result = ptrace.Registers(tid).result
+            failed = -4096 < result < 0
+            if not failed and not mapping.same(judged, self._object_of(tid, name, result)):
+                op = "map_mismatch" if name == "mmap" else "dir_mismatch"
+                ctx = "mmap" if name == "mmap" else "chdir"
+                events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
                 self._kill(tid)
                 return
         ptrace.resume(tid)
+
+    def _object_of(self, tid: int, name: str, result: int) -> tuple[int, int] | None:
+        """Return (device, inode) of what the call *name* really used."""
+        if name == "mmap":
+            return mapping.mapped_at(self._host, tid, result)
+        fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
+        try:
+            st = os.fstat(fd)
+        finally:
+            os.close(fd)
+        return st.st_dev, st.st_ino

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""mmap(2) of files as executable: judged at the call's ptrace stop, verified at its exit.
+
+The descriptor is read again by the kernel after we looked at it, and a thread could swap what it
+refers to in between. So the mapping that really came about is compared with the file judged.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from madcap import events
+from madcap.abi import flags as F
+from madcap.kernel import elf, trust
+from madcap.kernel.judge import require
+from madcap.kernel.lookup import descriptor_name, subject
+from madcap.linux.fs import openat2
+from madcap.linux.process import read_file
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.host import Host
+    from madcap.kernel.request import Request
+
+_PROT_WRITE, _PROT_EXEC = 2, 4
+_MAP_SHARED_MASK, _MAP_SHARED, _MAP_ANONYMOUS = 0x0F, 0x01, 0x20
+_MAPS_LIMIT = 16 << 20
+
+
+def judge(req: Request) -> tuple[int, int] | None:
+    """Judge the mmap that *req* is stopped at: (device, inode) of its file, None to let it go on.
+
+    Raises OSError with what the caller is to get.
+    """
+    protection, flags = req.u32(2), req.u32(3)
+    if not protection & _PROT_EXEC or flags & _MAP_ANONYMOUS:
+        return None
+    options = req.host.options
+    if "allow_unsafe_exec_memory" not in options and (
+        protection & _PROT_WRITE or flags & _MAP_SHARED_MASK == _MAP_SHARED
+    ):
+        raise OSError(errno.EPERM, "writable and executable")
+    if not req.args[1]:
+        raise OSError(errno.EINVAL, "length")
+    fd = req.descriptor(req.i32(4))
+    status = fcntl.fcntl(fd, fcntl.F_GETFL)
+    if status & F.O_PATH:
+        raise OSError(errno.EBADF, "an O_PATH descriptor")
+    if status & F.O_ACCMODE != F.O_RDONLY:
+        raise OSError(errno.EACCES, "open for writing")
+    st = os.fstat(fd)
+    if st.st_mode & F.S_IFMT != F.S_IFREG and "allow_unsafe_exec_noreg" not in options:
+        raise OSError(errno.EACCES, "not a regular file")
+    name = descriptor_name(req, fd)
+    if not st.st_nlink and name[:1] == b"/" and "allow_unsafe_deleted" not in req.policy.flags:
+        raise OSError(errno.EPERM, "deleted")
+    require(req, C.EXEC, subject(req, name))
+    trust.require(req.host, req.policy, fd, name, req.name, req.tid)
+    _format(req, fd, name)
+    return st.st_dev, st.st_ino
+
+
+def _format(req: Request, fd: int, name: bytes) -> None:
+    options = req.host.options
+    if {"allow_unsafe_exec_stack", "allow_unsafe_exec_textrel"} <= options:
+        return
+    readable = req.own(openat2(req.host.self_fd, b"%d" % fd, os.O_RDONLY))
+    reason: str | None = "not an ELF file"
+    try:
+        found = elf.inspect(lambda offset, size: os.pread(readable, size, offset))
+        if isinstance(found, elf.Elf):
+            reason = elf.mapping_refusal(found, options)
+    except elf.ElfError as error:
+        reason = str(error)
+    if reason is None:
+        return
+    events.emit(
+        events.WARN,
+        {"ctx": "mmap", "op": "check_elf", "sys": req.name, "err": errno.EACCES, "path": name},
+        pid=req.tid,
+        msg=reason,
+    )
+    raise OSError(errno.EACCES, reason)
+
+
+def mapped_at(host: Host, tid: int, address: int) -> tuple[int, int] | None:
+    """Return (device, inode) of the file mapped at *address* of thread *tid*."""
+    text = read_file(host.proc, b"%d/maps" % tid, _MAPS_LIMIT)
+    start = b"%x-" % address
+    at = text.find(b"\n" + start) + 1
+    lines = [text[at : text.find(b"\n", at)]] if at else text.split(b"\n")
+    for line in lines:
+        fields = line.split(None, 5)
+        if len(fields) < 5:
+            continue
+        low, _, high = fields[0].partition(b"-")
+        if int(low, 16) <= address < int(high, 16):  # Neighbours of one file are merged.
+            major, _, minor = fields[3].partition(b":")
+            return os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+    return None
+
+
+def same(judged: tuple[int, int], found: tuple[int, int] | None) -> bool:
+    """Tell whether *found* is the object *judged*.
+
+    Device numbers of overlayfs and btrfs differ between stat(2) and maps: where the judged one has
+    no major number of its own, only the inode counts.
+    """
+    if found is None:
+        return False
+    return judged[1] == found[1] and (judged[0] == found[0] or not os.major(judged[0]))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The call table: one row a call, and what follows from the policy."""
+
+from __future__ import annotations
+
+from madcap.kernel.table import TABLE, Conditions, plan, rows
+from madcap.policy.sandbox import Sandbox
+
+
+def conditions(*commands: str, scoped: bool = True) -> Conditions:
+    sandbox = Sandbox({})
+    for command in commands:
+        sandbox.execute(command)
+    if sandbox.lock is None:
+        sandbox.lock = 5
+    return Conditions(sandbox, scoped)
+
+
+def test_no_call_has_two_rows() -> None:
+    names = [row.name for row in rows()]
+    assert len(names) == len(set(names))
+
+
+def test_a_handler_bears_the_name_of_its_call() -> None:
+    for row in TABLE:
+        if row.handler is not None:
+            assert row.handler.__name__ == "sys_" + row.name
+
+
+def test_a_category_that_is_off_costs_nothing() -> None:
+    _, notify, _ = plan(conditions("sandbox/all:off"))
+    assert not notify & {"mkdir", "unlink", "rename", "access", "chmod", "readlink", "getdents64"}
+
+
+def test_a_category_that_is_on_is_trapped() -> None:
+    _, notify, _ = plan(conditions("sandbox/readlink:on", "sandbox/list:on"))
+    assert {"readlink", "readlinkat", "getdents64", "mkdir", "rename"} <= notify
+
+
+def test_signals_are_seen_only_where_the_kernel_does_not_scope_them() -> None:
+    assert "kill" not in plan(conditions())[1]
+    assert {"kill", "tkill", "tgkill"} <= plan(conditions(scoped=False))[1]
+
+
+def test_an_unlocked_policy_traps_what_may_be_switched_on_later() -> None:
+    _, notify, _ = plan(conditions("sandbox/all:off", "lock:off"))
+    assert {"mkdir", "rename", "stat", "openat"} <= notify
+
+
+def test_a_call_without_a_handler_is_refused_and_not_notified() -> None:
+    _, notify, refuse = plan(conditions())
+    assert refuse
+    assert not notify & set(refuse)
