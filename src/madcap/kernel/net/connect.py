@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""connect(2)."""
+
+from __future__ import annotations
+
+import errno
+
+from madcap.kernel.net import address as a
+from madcap.kernel.net import endpoint, verdicts
+from madcap.linux import socket as s
+from madcap.policy import categories as C
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.net.endpoint import Socket
+    from madcap.kernel.request import Request
+
+
+def sys_connect(req: Request) -> int:
+    """connect(2)."""
+    fd = req.descriptor(req.i32(0))
+    raw = endpoint.read_address(req, req.args[1], req.i32(2))
+    socket = endpoint.Socket(fd)
+    if len(raw) < 2:
+        raise OSError(errno.EINVAL, "no address")
+    family = a.family_of(raw)
+    if socket.is_inet:
+        if family == a.AF_UNSPEC:
+            req.alive()
+            return s.connect(fd, raw)  # Dissolves an association, and reaches nobody.
+        to = endpoint.connect_address(socket, raw)
+        req.alive()
+        to = endpoint.inet_target(req, socket, C.NET_CONNECT, to, errno.ECONNREFUSED)
+        return _connect_inet(req, socket, to.raw)
+    if socket.domain == a.AF_UNIX:
+        if family == a.AF_UNSPEC and socket.type == a.SOCK_DGRAM:
+            req.alive()
+            return s.connect(fd, raw)
+        return _connect(req, socket, endpoint.unix_target(req, raw, errno.ECONNREFUSED)[0])
+    endpoint.supported(req, socket.domain)
+    req.alive()
+    if socket.domain == a.AF_ALG:
+        raise OSError(errno.EOPNOTSUPP, "kernel crypto")
+    if socket.domain == a.AF_NETLINK and family != a.AF_UNSPEC:
+        endpoint.bind_netlink(req, socket)
+    return _connect(req, socket, raw)
+
+
+def _connect_inet(req: Request, socket: Socket, raw: bytes) -> int:
+    if "allow_safe_bind" not in req.host.options:
+        return _connect(req, socket, raw)
+    before = _port(socket)
+    try:
+        return _connect(req, socket, raw)
+    finally:
+        # Also where it goes on in the background, the local end is known now.
+        if before == 0 and _port(socket):
+            name = s.getsockname(socket.fd)
+            local = a.parse_in(name) if socket.domain == a.AF_INET else a.parse_in6(name)
+            verdicts.remember_inet(req, None, local)
+
+
+def _port(socket: Socket) -> int:
+    return int.from_bytes(s.getsockname(socket.fd)[2:4], "big")
+
+
+def _connect(req: Request, socket: Socket, raw: bytes) -> int:
+    fd = socket.fd
+    if socket.type not in (a.SOCK_STREAM, a.SOCK_SEQPACKET) or socket.nonblocking:
+        return s.connect(fd, raw)
+    return req.host.blocking(req, lambda: s.connect(fd, raw), not s.has_timeout(fd, s.SO_SNDTIMEO))

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guest sends: its scattered memory, copied piece by piece into a buffer of ours."""
+
+from __future__ import annotations
+
+import errno
+
+from madcap.linux.gather import gather
+from madcap.linux.memory import CROSS_ONLY
+from madcap.linux.socket import IOVEC
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.request import Request
+    from madcap.linux._call import Buffer
+
+IOV_MAX = 1024
+RW_MAX = 0x7FFF_F000  #: MAX_RW_COUNT: no call transfers more.
+PIECE = 256 * 1024  #: The most that is copied at once for a stream.
+_USER_LIMIT = 1 << 47
+_INT64_SIGN = 1 << 63
+
+
+class Payload:
+    """The memory of one message: *pieces* of (address, size), *size* bytes in all."""
+
+    __slots__ = ("_index", "_offset", "pieces", "size")
+
+    def __init__(self, pieces: list[tuple[int, int]]) -> None:
+        self.pieces = pieces
+        self.size = sum(size for _, size in pieces)
+        self._index = self._offset = 0
+
+    def copy(self, req: Request, buffer: Buffer, limit: int) -> int:
+        """Copy what comes next, at most *limit* bytes, to the start of *buffer*.
+
+        Returns how many bytes came before the first that can't be read.
+        """
+        wanted = self._next(limit)
+        if not wanted:
+            return 0
+        try:
+            if req.host.sandbox.memory_access == CROSS_ONLY:
+                return gather(req.tid, buffer.address, wanted)
+            return self._copy_slowly(req, buffer, wanted)
+        except OSError as error:
+            if error.errno == errno.EFAULT:
+                return 0
+            raise
+
+    def _next(self, limit: int) -> list[tuple[int, int]]:
+        """Take the next *limit* bytes off, as pieces."""
+        taken: list[tuple[int, int]] = []
+        while limit and self._index < len(self.pieces):
+            address, size = self.pieces[self._index]
+            part = min(size - self._offset, limit)
+            if part:
+                taken.append((address + self._offset, part))
+            self._offset += part
+            limit -= part
+            if self._offset == size:
+                self._index += 1
+                self._offset = 0
+        return taken
+
+    def _copy_slowly(self, req: Request, buffer: Buffer, wanted: list[tuple[int, int]]) -> int:
+        """Do without process_vm_readv, as trace/memory_access says."""
+        done = 0
+        for address, size in wanted:
+            buffer.data[done : done + size] = req.read(address, size)
+            done += size
+        return done
+
+
+def single(address: int, size: int) -> Payload:
+    """Return the payload of a send of *size* bytes at *address*; raises EFAULT."""
+    size = min(size, RW_MAX)
+    _in_user_memory(address, size)
+    return Payload([(address, size)])
+
+
+def vector(req: Request, address: int, count: int) -> Payload:
+    """Return the payload of the *count* struct iovec at *address*; EMSGSIZE, EFAULT, EINVAL."""
+    if count > IOV_MAX:
+        raise OSError(errno.EMSGSIZE, "too many pieces")
+    pieces = []
+    total = 0
+    data = req.read(address, count * IOVEC.size) if count else b""
+    for base, size in IOVEC.iter_unpack(data):
+        if size & _INT64_SIGN:
+            raise OSError(errno.EINVAL, "negative size")
+        _in_user_memory(base, size)
+        size = min(size, RW_MAX - total)
+        pieces.append((base, size))
+        total += size
+    return Payload(pieces)
+
+
+def _in_user_memory(address: int, size: int) -> None:
+    if address + size > _USER_LIMIT:
+        raise OSError(errno.EFAULT, "beyond user memory")

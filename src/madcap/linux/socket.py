@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Socket calls, each made exactly once: an interruption is a result here, never a reason to repeat.
+
+The `socket` module is not used: it costs 5 ms to import, repeats calls on EINTR, and hides the
+address in objects where the guest's very bytes matter.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from madcap.linux._call import (
+    Buffer,
+    c_char_p,
+    c_int,
+    c_uint,
+    c_ulong,
+    c_void_p,
+    direct,
+    failure,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SOL_SOCKET = 1
+SO_TYPE = 3
+SO_SNDBUF = 7
+SO_PEERCRED = 17
+SO_RCVTIMEO = 20
+SO_SNDTIMEO = 21
+SO_ATTACH_FILTER = 26
+SO_PROTOCOL = 38
+SO_DOMAIN = 39
+SO_LOCK_FILTER = 44
+SO_COOKIE = 57
+SO_ZEROCOPY = 60
+SO_PASSRIGHTS = 83
+
+SOCK_CLOEXEC = 0o2000000
+SOCK_NONBLOCK = 0o4000
+
+MSG_OOB = 0x1
+MSG_DONTWAIT = 0x40
+MSG_NOSIGNAL = 0x4000
+MSG_ZEROCOPY = 0x400_0000
+MSG_FASTOPEN = 0x2000_0000
+MSG_CMSG_COMPAT = 0x8000_0000
+
+ADDRESS_MAX = 128  #: sizeof(struct sockaddr_storage)
+
+#: struct msghdr: name, its length, iovec, count, control data, its length, flags.
+MSGHDR = struct.Struct("=QIxxxxQQQQixxxx")
+IOVEC = struct.Struct("=QQ")
+CMSGHDR = struct.Struct("=Qii")
+
+_socket, _NR_socket = direct("socket", c_int, c_int, c_int)
+_bind, _NR_bind = direct("bind", c_int, c_char_p, c_uint)
+_connect, _NR_connect = direct("connect", c_int, c_char_p, c_uint)
+_accept4, _NR_accept4 = direct("accept4", c_int, c_void_p, c_void_p, c_int)
+_sendto, _NR_sendto = direct("sendto", c_int, c_void_p, c_ulong, c_uint, c_char_p, c_uint)
+_sendmsg, _NR_sendmsg = direct("sendmsg", c_int, c_void_p, c_uint)
+_recvmsg, _NR_recvmsg = direct("recvmsg", c_int, c_void_p, c_uint)
+_getsockopt, _NR_getsockopt = direct("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
+_setsockopt, _NR_setsockopt = direct("setsockopt", c_int, c_int, c_int, c_char_p, c_uint)
+_getsockname, _NR_getsockname = direct("getsockname", c_int, c_void_p, c_void_p)
+_getpeername, _NR_getpeername = direct("getpeername", c_int, c_void_p, c_void_p)
+
+
+def socket(domain: int, kind: int, protocol: int) -> int:
+    """socket(2), close-on-exec; *kind* may hold SOCK_NONBLOCK."""
+    fd = _socket(_NR_socket, domain, kind | SOCK_CLOEXEC, protocol)
+    if fd < 0:
+        raise failure("socket")
+    return fd
+
+
+def bind(fd: int, address: bytes) -> int:
+    """bind(2)."""
+    if _bind(_NR_bind, fd, address, len(address)) < 0:
+        raise failure("bind")
+    return 0
+
+
+def connect(fd: int, address: bytes) -> int:
+    """connect(2)."""
+    if _connect(_NR_connect, fd, address, len(address)) < 0:
+        raise failure("connect")
+    return 0
+
+
+def accept4(fd: int, address: int, length: int, flags: int) -> int:
+    """accept4(2), close-on-exec; *address* and *length* are pointers of ours, or 0."""
+    new = _accept4(_NR_accept4, fd, address, length, flags | SOCK_CLOEXEC)
+    if new < 0:
+        raise failure("accept4")
+    return new
+
+
+def sendto(fd: int, data: int, size: int, flags: int, address: bytes | None) -> int:
+    """sendto(2) of the *size* bytes at our address *data*; returns how many were sent."""
+    length = len(address) if address is not None else 0
+    sent = _sendto(_NR_sendto, fd, data, size, flags, address, length)
+    if sent < 0:
+        raise failure("sendto")
+    return sent
+
+
+def sendmsg(fd: int, header: int, flags: int) -> int:
+    """sendmsg(2) of the struct msghdr at our address *header*; returns how many bytes were sent."""
+    sent = _sendmsg(_NR_sendmsg, fd, header, flags)
+    if sent < 0:
+        raise failure("sendmsg")
+    return sent
+
+
+def recvmsg(fd: int, header: int, flags: int) -> int:
+    """recvmsg(2) into the struct msghdr at our address *header*; returns how many bytes came."""
+    got = _recvmsg(_NR_recvmsg, fd, header, flags)
+    if got < 0:
+        raise failure("recvmsg")
+    return got
+
+
+def getsockopt(fd: int, level: int, name: int, size: int) -> bytes:
+    """Return the option *name*, of at most *size* bytes."""
+    value = Buffer(size + 8)
+    struct.pack_into("=I", value.data, size, size)
+    if _getsockopt(_NR_getsockopt, fd, level, name, value.address, value.address + size) < 0:
+        raise failure("getsockopt")
+    length: int = struct.unpack_from("=I", value.data, size)[0]
+    return bytes(value.data[: min(length, size)])
+
+
+def option(fd: int, name: int) -> int:
+    """Return the int option *name* of level SOL_SOCKET."""
+    return int.from_bytes(getsockopt(fd, SOL_SOCKET, name, 4), "little", signed=True)
+
+
+def has_timeout(fd: int, name: int) -> bool:
+    """Tell whether the time-out *name* (SO_SNDTIMEO, SO_RCVTIMEO) is set."""
+    return any(getsockopt(fd, SOL_SOCKET, name, 16))
+
+
+def setsockopt(fd: int, level: int, name: int, value: bytes) -> None:
+    """setsockopt(2)."""
+    if _setsockopt(_NR_setsockopt, fd, level, name, value, len(value)) < 0:
+        raise failure("setsockopt")
+
+
+def attach_filter(fd: int, program: bytes) -> None:
+    """Attach the classic BPF *program* (struct sock_filter array) to *fd*, for good."""
+    code = Buffer(len(program) + 16)
+    code.data[16:] = program
+    struct.pack_into("=HxxxxxxQ", code.data, 0, len(program) // 8, code.address + 16)
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, bytes(code.data[:16]))
+    setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, b"\1\0\0\0")
+
+
+def getsockname(fd: int) -> bytes:
+    """Return the address that *fd* is bound to."""
+    return _name(_getsockname, _NR_getsockname, fd, "getsockname")
+
+
+def getpeername(fd: int) -> bytes:
+    """Return the address that *fd* is connected to."""
+    return _name(_getpeername, _NR_getpeername, fd, "getpeername")
+
+
+def _name(function: Callable[..., int], number: int, fd: int, name: str) -> bytes:
+    address = Buffer(ADDRESS_MAX + 8)
+    struct.pack_into("=I", address.data, ADDRESS_MAX, ADDRESS_MAX)
+    if function(number, fd, address.address, address.address + ADDRESS_MAX) < 0:
+        raise failure(name)
+    length: int = struct.unpack_from("=I", address.data, ADDRESS_MAX)[0]
+    return bytes(address.data[: min(length, ADDRESS_MAX)])
