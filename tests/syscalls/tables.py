@@ -12,7 +12,7 @@ from tests.support import host
 from tests.support.guest import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tests.support.guest import Guest
 
@@ -44,9 +44,9 @@ def differences(native: object, inside: object, where: str = "") -> list[str]:
     return [line for place, a, b in pairs for line in differences(a, b, place)]
 
 
-def run(table: str, guest: Guest, rules: Sequence[str] = ()) -> tuple[Result, list[Any]]:
+def run(table: str, guest: Guest, profile: str = RULES) -> tuple[Result, list[Any]]:
     """Run all cases of *table* in one guest; return the result of each, and what was logged."""
-    outcome = guest.python("run_cases.py", table, profile=RULES, rules=rules, timeout=240)
+    outcome = guest.python("run_cases.py", table, profile=profile, timeout=240)
     lines = [json.loads(line) for line in outcome.out.splitlines()]
     results = {line["name"]: line["result"] for line in lines}
     results[""] = f"the table ended with {outcome.status}: {outcome.err.decode()[-2000:]}"
