@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox as a command line configures it: every way in, with its log records and refusals."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap import events
+from madcap.cli import environment
+from madcap.cli.files import ConfigFile
+from madcap.errors import MadcapError, PolicyError, describe
+from madcap.policy.sandbox import Host, Sandbox
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from madcap.errors import Origin
+
+_NAME_MAX = 4096
+_USER_FILES = (b"/etc/user.syd-3", b".user.syd-3")  # The second one below the home directory.
+
+
+class Locked(PolicyError):
+    """An option came after the sandbox was locked; *notice* is printed before the error."""
+
+    def __init__(self, notice: str | None) -> None:
+        super().__init__(errno.EPERM, "")
+        self.notice = notice
+
+
+class BadSetting(MadcapError):
+    """A variable of the environment that stands for a command has a value it cannot have."""
+
+
+class Configuration(Sandbox):
+    """A sandbox that logs which commands it took, and that can read files."""
+
+    def __init__(self, environ: dict[bytes, bytes]) -> None:
+        super().__init__(environ, _host(), _profile_text)
+        self.user_parsed = False
+
+    def execute(self, command: str, origin: Origin | None = None) -> None:
+        """Carry out *command* and log what became of it; raise PolicyError if it is refused."""
+        try:
+            super().execute(command, origin)
+        except PolicyError as error:
+            log_refusal(command, error.errno)
+            raise
+        if events.level >= events.DEBUG:
+            events.emit(
+                events.DEBUG,
+                {"ctx": "configure_sandbox", "cfg": command},
+                msg=f"configured sandbox with command {events.printable(command)}",
+            )
+
+    def execute_line(self, line: str, origin: Origin) -> None:
+        """Carry out a line of a file; of a profile in it, only what failed inside is logged."""
+        if line.startswith("include_profile "):
+            try:
+                self.include_profile(line.removeprefix("include_profile "))
+            except PolicyError as error:
+                raise placed(error, origin) from None
+        else:
+            self.execute(line, origin)
+
+    def load_file(self, path: str) -> None:
+        """Apply the configuration file *path*."""
+        self.read_file(os.fsencode(path), self.origin or ("-P", 1))
+
+    def read_file(self, path: bytes, origin: Origin) -> None:
+        """Apply the configuration file *path*, which *origin* asks for."""
+        ConfigFile(path, self, origin).apply()
+
+    def _apply_profile(self, name: str) -> None:
+        """Apply one built-in profile; `user` goes on with the files of the machine and the user."""
+        if name == "user":
+            self.user_parsed = True
+        super()._apply_profile(name)
+        if name == "user" and not self.running:
+            home = self.environ.get(b"HOME") or b"/var/empty"
+            for file in _USER_FILES:
+                self._user_file(os.path.join(home, file))
+
+    def _user_file(self, path: bytes) -> None:
+        """Apply a file that may be missing, and that is left out when it is not safe to read."""
+        shown = events.printable(path)
+        if self.locked:
+            _log_user_file(
+                events.WARN, path, errno.EPERM, f"parsing `{shown}' prevented by the sandbox lock"
+            )
+            return
+        try:
+            self.read_file(path, ("profile user", 0))
+        except PolicyError as error:
+            if error.errno == errno.ENOENT and not os.path.lexists(path):
+                _log_user_file(events.INFO, path, error.errno, f"file `{shown}' does not exist")
+            elif error.errno in (errno.EACCES, errno.EPERM):
+                _log_user_file(events.WARN, path, error.errno, f"parsing `{shown}' failed: {error}")
+            else:
+                _log_user_file(
+                    events.ERROR, path, error.errno, f"parsing `{shown}' failed: {error}"
+                )
+                raise
+
+
+class Session:
+    """What the options of one command line build up."""
+
+    __slots__ = ("environ", "sandbox")
+
+    def __init__(self, environ: dict[bytes, bytes]) -> None:
+        self.environ = environ
+        self.sandbox = Configuration(environ)
+
+    def setting(self, name: bytes, command: str, value: bytes = b"") -> None:
+        """Carry out the command that the variable *name* stands for."""
+        text = command + value.decode("utf-8", "surrogateescape")
+        origin = (name.decode(), 1)
+        try:
+            if name.startswith(b"SYD_PROXY_"):
+                self.sandbox.execute(text, origin)  # A refusal of these is logged.
+            else:
+                Sandbox.execute(self.sandbox, text, origin)
+        except PolicyError as error:
+            raise BadSetting(f"{name.decode()}: {describe(error.errno)}: {error.message}") from None
+
+    def refuse_if_locked(self, action: str | None) -> None:
+        """Raise Locked if the sandbox takes no more configuration; *action* is what was wanted."""
+        if self.sandbox.locked:
+            raise Locked(action and f"Failed to {action}: sandbox locked!")
+
+    def magic(self, value: bytes, origin: Origin) -> None:
+        """Carry out the command of an option ``-m``."""
+        shown = events.printable(value)
+        self.refuse_if_locked(f"execute magic command `{shown}'")
+        if not (value.isascii() and shown == value.decode()):
+            log_refusal(shown, errno.EINVAL)
+            raise PolicyError(
+                errno.EINVAL,
+                "command has a byte that is not printable ASCII",
+                origin,
+                None,
+                "it in a file (-P), or the path in hex",
+            )
+        self.sandbox.execute(shown, origin)
+
+    def timeout(self, value: bytes, origin: Origin) -> None:
+        """Set the time after which the sandbox ends."""
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            raise PolicyError(
+                errno.EINVAL, "duration is not UTF-8", origin, None, "seconds, or 1h 30m"
+            ) from None
+        self.refuse_if_locked("set sandbox timeout")
+        self.sandbox.execute(f"timeout:{text}", origin)
+
+    def profile(self, name: str, source: str) -> None:
+        """Apply the built-in profile *name*."""
+        try:
+            self.sandbox.include_profile(name)
+        except PolicyError as error:
+            raise placed(error, (source, 1)) from None
+
+    def variable(self, text: str, origin: Origin) -> None:
+        """Change the environment as an option ``-e`` asks: ``var=val``, ``var=`` or ``var``."""
+        self.refuse_if_locked(None)
+        if self.sandbox.in_drop:
+            raise PolicyError(errno.EPERM, "lock:drop permits no change of the environment", origin)
+        name, equals, value = text.partition("=")
+        key = name.encode()
+        if not name.strip():
+            raise PolicyError(errno.EINVAL, "variable without a name", origin, 0, "NAME=VALUE")
+        if len(key) > _NAME_MAX:
+            raise PolicyError(errno.ENAMETOOLONG, "name of a variable over 4096 bytes", origin)
+        passed = self.sandbox.passenv
+        if not equals:
+            if name in passed:
+                passed.remove(name)
+            self.environ.pop(key, None)
+            return
+        if key[:3].upper() == b"SYD":
+            raise PolicyError(errno.EPERM, f"{name} belongs to the sandbox itself", origin, 0)
+        if name not in passed:
+            passed.append(name)
+        if value:
+            self.environ[key] = value.encode()
+
+    def run(self, argv: list[bytes], alias: bytes | None, nowhere: bool) -> int:
+        """Start *argv* in the sandbox and return its status; *nowhere* is where it may be put."""
+        sandbox = self.sandbox
+        keep_unsafe = "allow_unsafe_env" in sandbox.options
+        environ = environment.for_command(self.environ, _matcher(sandbox.passenv), keep_unsafe)
+        if nowhere:
+            os.chdir(environment.NOWHERE)
+        from madcap.sandbox import run
+
+        return run(sandbox, argv, alias, environ)
+
+
+def placed(error: PolicyError, origin: Origin) -> PolicyError:
+    """Return *error* with *origin* as its place if it does not know one."""
+    if error.origin is not None:
+        return error
+    return PolicyError(error.errno, error.message, origin, error.column, error.expected)
+
+
+def log_refusal(command: str, number: int) -> None:
+    """Log that *command* was refused; a question that is answered no is nothing but detail."""
+    if number == errno.ENOENT:
+        events.emit(
+            events.DEBUG,
+            {"ctx": "query_sandbox", "err": number, "cfg": command},
+            msg="sandbox query returned false",
+        )
+        return
+    events.emit(
+        events.ERROR,
+        {"ctx": "configure_sandbox", "err": number, "cfg": command},
+        msg=f"sandbox configure error for `{events.printable(command)}': {describe(number)}",
+    )
+
+
+def _log_user_file(level: int, path: bytes, number: int, message: str) -> None:
+    """Log what became of one of the files that belong to the profile `user`."""
+    record: dict[str, object] = {"ctx": "configure_user", "path": path, "err": number}
+    events.emit(level, record, msg=message)
+
+
+def _matcher(globs: list[str]) -> Callable[[bytes], bool]:
+    """Return a function that says whether one of *globs* matches the name of a variable."""
+    if not globs:
+        return lambda _name: False
+    from madcap.policy.glob import Glob
+
+    compiled = [Glob(glob.encode("utf-8", "surrogateescape")) for glob in globs]
+    return lambda name: any(glob.match(name) for glob in compiled)
+
+
+def _profile_text(name: str) -> str | None:
+    """Return the text of the built-in profile *name*."""
+    here = os.path.dirname(os.path.dirname(__file__))
+    try:
+        with open(f"{here}/policy/profiles/{name}.rules", encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _host() -> Host:
+    """Return what commands need to know of this machine, found without a costly probe."""
+    kernel = os.uname()
+    return Host(
+        uid=os.getuid(),
+        gid=os.getgid(),
+        machine=kernel.machine,
+        page_size=os.sysconf("SC_PAGESIZE"),
+        passrights=environment.kernel_version() >= (6, 16),
+        force=False,  # Not enforced yet, so nobody may believe it is on.
+    )
