@@ -56,15 +56,16 @@ def run(table: str, guest: Guest, profile: str = RULES) -> tuple[Result, list[An
 class Comparison:
     """The results of one table, natively and inside, each run once and when first asked for."""
 
-    def __init__(self, make: Callable[[str], Guest], table: str) -> None:
+    def __init__(self, make: Callable[[str], Guest], table: str, profile: str = RULES) -> None:
         self._make = make
+        self._profile = profile
         self._table = table
         self.results = lru_cache(self._results)
 
     def _results(self, kind: str) -> tuple[Result, list[Any]]:
         guest = self._make(kind)
         try:
-            return run(self._table, guest)
+            return run(self._table, guest, self._profile)
         finally:
             guest.close()
 

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from tests.support import host
 
 TABLE = "cases_signals"
+PROFILE = "signals.syd-3"
 
 
 @pytest.fixture(scope="module")
 def comparison(identity: host.Identity, installation: host.Installation, target: str) -> Comparison:
-    return Comparison(lambda kind: Guest(kind, identity, installation, target), TABLE)
+    return Comparison(lambda kind: Guest(kind, identity, installation, target), TABLE, PROFILE)
 
 
 @pytest.mark.parametrize("name", names_of(TABLE))

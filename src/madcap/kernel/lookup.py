@@ -113,9 +113,25 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
 def from_descriptor(req: Request, number: int) -> Target:
     """Return what the caller's descriptor *number* (or AT_FDCWD) refers to, links unfollowed."""
     fd = req.directory(number)
-    target = Target(fd, descriptor_name(req, fd))
+    name = descriptor_name(req, fd)
+    if name[:1] == b"!" and name.startswith(b"!memfd:" + req.host.unique_name):
+        fd, name = _behind(req, name)
+    target = Target(fd, name)
     target.magic = True
     return target
+
+
+def _behind(req: Request, name: bytes) -> tuple[int, bytes]:
+    """Return (descriptor, name) of the file that a memory file of ours stands for."""
+    path = name[len(b"!memfd:" + req.host.unique_name) :]
+    if path.startswith(b"/proc/self/"):
+        path = b"/proc/%d/" % req.tgid + path[len(b"/proc/self/") :]
+    if path.startswith(b"/dev/syd"):
+        path = b"/dev/null"
+    fd = open_with(req.host.root, path, _FOLLOW_HOW)
+    if fd < 0:
+        raise OSError(errno.ENOENT, "the original is gone")
+    return req.own(fd), path
 
 
 def descriptor_name(req: Request, fd: int) -> bytes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _memfd_create = bind("memfd_create", c_char_p, c_uint)
 _MFD = 1 | 2  # MFD_CLOEXEC | MFD_ALLOW_SEALING
 _F_ADD_SEALS = 1033
+_NAME_ROOM = 200
 _SEALS = 0xF
 _MACHINE_ID = frozenset(
     (
@@ -30,7 +31,7 @@ def contents(req: Request, name: bytes) -> int | None:
     if name in _MACHINE_ID:
         if "allow_unsafe_machine_id" in req.policy.flags:
             return None
-        return sealed(req, req.host.sandbox.identity.encode()[:32] + b"\n")
+        return sealed(req, req.host.unique_name[4:] + b"\n", name)
     if name[:6] != b"/proc/":
         return None
     if name == b"/proc/version" or name == b"/proc/sys/kernel/osrelease":
@@ -38,8 +39,8 @@ def contents(req: Request, name: bytes) -> int | None:
             return None
         release = req.host.release
         if name == b"/proc/version":
-            return sealed(req, b"Linux version " + release + b" #1 SMP\n")
-        return sealed(req, release + b"\n")
+            return sealed(req, b"Linux version " + release + b" #1 SMP\n", name)
+        return sealed(req, release + b"\n", name)
     if name.endswith(b"/status") and name.startswith(b"/proc/self/"):
         if "allow_unsafe_proc_pid_status" in req.policy.flags:
             return None
@@ -47,15 +48,15 @@ def contents(req: Request, name: bytes) -> int | None:
         if task != b"status" and not task.startswith(b"task/"):
             return None
         text = read_file(req.host.proc, b"%d/%s" % (req.tgid, task))
-        return sealed(req, _masked_status(text))
+        return sealed(req, _masked_status(text), name)
     return None
 
 
-def sealed(req: Request, data: bytes) -> int:
-    """Return a sealed memory file that holds *data*, at its start, readable only."""
+def sealed(req: Request, data: bytes, name: bytes) -> int:
+    """Return a sealed memory file that holds *data*, readable only, standing for *name*."""
     import fcntl
 
-    fd = _memfd_create(req.host.unique_name, _MFD)
+    fd = _memfd_create(req.host.unique_name + name[:_NAME_ROOM], _MFD)
     try:
         os.write(fd, data)
         fcntl.fcntl(fd, _F_ADD_SEALS, _SEALS)

@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 
+from madcap import events
 from madcap.errors import PolicyError
 from madcap.kernel.reply import Install
 from madcap.linux._call import MACHINE
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 _ROOT = b"/dev/syd"
+_ORIGIN = "/dev/syd"
+_DROP = 3
+_CONFIG_MAX = 16 << 20
 _ATIME, _CTIME, _MTIME = 505958400, -2036448000, -842745600
 
 
@@ -36,23 +40,74 @@ def run(req: Request, path: bytes) -> None:
     sandbox = host.sandbox
     if host.chrooted or not sandbox.may_command(req.tid == host.eldest and host.eldest_lives):
         raise OSError(errno.ENOENT, "locked")
-    host.plain_stat = sandbox.lock == 3  # drop: the answer must not tell the state
+    host.plain_stat = sandbox.lock == _DROP  # The answer must not tell the state
     command = path[len(_ROOT) + 1 :] if path[len(_ROOT) : len(_ROOT) + 1] == b"/" else b""
     try:
         text = command.decode()
     except UnicodeDecodeError:
         raise OSError(errno.EINVAL, "not UTF-8") from None
     if text == "panic":
-        if sandbox.lock is not None and sandbox.lock >= 3:
+        if sandbox.lock is not None and sandbox.lock >= _DROP:
             raise OSError(errno.EPERM, "locked")
         os._exit(127)
-    if text == "ghost" or text == "load" or text.startswith("load/"):
-        raise OSError(errno.EOPNOTSUPP, "not built")
     with host.policy_lock:
         try:
-            sandbox.execute(text, ("/dev/syd", req.tid))
+            if text == "ghost":
+                _ghost(req)
+            elif text == "load" or text.startswith("load/"):
+                _load(req, text[5:])
+            else:
+                sandbox.execute(text, (_ORIGIN, req.tid))
         except PolicyError as error:
             raise OSError(error.errno, str(error)) from None
+
+
+def _ghost(req: Request) -> None:
+    """Lock for good: from the next one on every trapped call of everybody answers ENOSYS."""
+    host = req.host
+    host.sandbox.lock = 5
+    events.emit(
+        events.WARN,
+        {"ctx": "confine", "op": "enter_ghost_mode", "sys": req.name, "args": list(req.args)},
+        pid=req.tid,
+    )
+    host.ghost = True
+
+
+def _load(req: Request, what: str) -> None:
+    """Load configuration from the caller's descriptor *what*, or the built-in profile *what*."""
+    sandbox = req.host.sandbox
+    if not what:
+        raise OSError(errno.EINVAL, "load without a name")
+    if sandbox.lock == _DROP:
+        raise OSError(errno.EPERM, "drop")
+    if not what.isdigit():
+        if what == "user":
+            raise OSError(errno.EBUSY, "possible only before the start")
+        sandbox.include_profile(what)
+        return
+    fd = req.descriptor(int(what))
+    if os.fstat(fd).st_mode & 0o170000 != 0o100000:
+        raise OSError(errno.EBADFD, "not a regular file")
+    req.alive()
+    data = b""
+    while part := os.pread(fd, 1 << 16, len(data)):
+        data += part
+        if len(data) > _CONFIG_MAX:
+            raise OSError(errno.EFBIG, "configuration too long")
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            if line.startswith(b"include "):
+                raise OSError(errno.EBUSY, "include")
+            try:
+                command = line.decode()
+            except UnicodeDecodeError:
+                raise OSError(errno.EILSEQ, "not UTF-8") from None
+            if sandbox.lock is not None and sandbox.lock > _DROP:
+                raise OSError(errno.EPERM, "locked")
+            sandbox.execute(command, (_ORIGIN, number))
+    if data and not data.endswith(b"\n"):
+        raise OSError(errno.ENAMETOOLONG, "the last line has no end")
 
 
 def _state(req: Request) -> tuple[int, int, int]:
@@ -130,4 +185,4 @@ def open_(req: Request, path: bytes, flags: int) -> Reply:
         raise OSError(errno.EINVAL, "no such text")
     from madcap.policy.report import dump_text
 
-    return Install(req.own(sealed(req, dump_text(sandbox).encode() + b"\n")), cloexec=True)
+    return Install(req.own(sealed(req, dump_text(sandbox).encode() + b"\n", path)), cloexec=True)

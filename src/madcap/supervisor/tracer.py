@@ -160,6 +160,8 @@ class Tracer:
         req = self._request
         req.stopped_at(tid, name, registers)
         try:
+            if self._host.ghost:
+                raise OSError(errno.ENOSYS, "ghost")
             if name == "mmap":
                 judged = mapping.judge(req)
                 if judged is None:
