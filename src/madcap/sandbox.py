@@ -20,6 +20,8 @@ from madcap.kernel.host import Host
 from madcap.kernel.table import Conditions, plan, stops
 from madcap.linux import capability, landlock, process, ptrace, seccomp
 from madcap.linux._call import MACHINE, NUMBERS, call
+from madcap.policy import actions, categories
+from madcap.policy.landlock import Landlock
 from madcap.supervisor import lockdown
 from madcap.supervisor.alarm import catch_quietly
 from madcap.supervisor.interrupts import SIGALRM, Interrupter
@@ -77,6 +79,7 @@ def run(
     try:
         _prepare(sandbox)
         host = Host(sandbox)
+        _apply_landlock(host)
     except OSError as error:
         raise ConfineError(str(error.strerror), error.errno or errno.EPERM) from error
     launch = Launch(
@@ -88,6 +91,7 @@ def run(
         keep=sandbox.passfd,
         nullfd=sorted(sandbox.nullfd),
         null=host.null,
+        hooked=notify,
         scope=scoped,
     )
     return _supervise(host, launch, handlers)
@@ -128,6 +132,26 @@ def _prepare(sandbox: Sandbox) -> None:
     for number in range(1, 65):
         if number not in (9, 14, 17, 19, 32, 33):
             _signal.signal(number, _signal.SIG_IGN)
+
+
+def _apply_landlock(host: Host) -> None:
+    """Put ourselves, and all that we start, under the user's own Landlock rules (sandbox/lock)."""
+    sandbox = host.sandbox
+    domain = sandbox.domains["default"]
+    if not domain.enabled & categories.LOCK:
+        return
+    rules = sandbox.landlock or Landlock()
+    landlock.apply(
+        rules.paths,
+        rules.bind_ports,
+        rules.connect_ports,
+        best_effort=domain.defaults[0] == actions.WARN,
+        granted=(
+            (host.proc, landlock.READ_FILE | landlock.READ_DIR),
+            (host.null, landlock.READ_FILE | landlock.WRITE_FILE | landlock.TRUNCATE),
+        ),
+        log=rules.silent,
+    )
 
 
 def _optional(name: str, *args: object) -> None:

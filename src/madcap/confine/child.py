@@ -33,7 +33,8 @@ _MAX_FD = 0xFFFF_FFFF
 class Launch:
     """What the child has to do, decided before the fork."""
 
-    __slots__ = ("arg0", "argv", "close", "environ", "limits", "null", "nullfd", "programs",
+    __slots__ = ("arg0", "argv", "close", "environ",
+        "hooked", "limits", "null", "nullfd", "programs",
                  "scope", "search")  # fmt: skip
 
     def __init__(
@@ -47,6 +48,7 @@ class Launch:
         keep: Sequence[tuple[int, int]],
         nullfd: Sequence[int],
         null: int,
+        hooked: frozenset[str],
         scope: bool,
     ) -> None:
         self.search = candidates(argv[0], environ.get(b"PATH"))
@@ -57,6 +59,7 @@ class Launch:
         self.close = gaps(keep)
         self.nullfd = nullfd
         self.null = null
+        self.hooked = hooked  # What the supervisor does in the guest's place.
         self.scope = scope
 
 
@@ -96,8 +99,7 @@ def run(launch: Launch, go: int, report: int) -> None:
             _limit(resource, soft, hard)
         step = "landlock"
         call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        if launch.scope:
-            landlock.scope_only()
+        landlock.scope_child(launch.hooked, signals=launch.scope)
         step = "seccomp"
         listener = -1
         for program in launch.programs:
