@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from madcap.kernel.table import TABLE, Conditions, plan, rows
+from madcap.kernel.table import TABLE, Conditions, plan, rows, stops
 from madcap.policy.sandbox import Sandbox
 
 
@@ -49,5 +49,11 @@ def test_an_unlocked_policy_traps_what_may_be_switched_on_later() -> None:
 
 def test_a_call_without_a_handler_is_refused_and_not_notified() -> None:
     _, notify, refuse = plan(conditions())
-    assert refuse
     assert not notify & set(refuse)
+
+
+def test_mmap_stops_where_its_files_are_judged() -> None:
+    assert "mmap" in stops(conditions())
+    assert "chdir" not in stops(conditions())
+    assert {"chdir", "fchdir"} <= stops(conditions("sandbox/chdir:on"))
+    assert not stops(conditions("sandbox/chdir:on", "trace/allow_unsafe_ptrace:1"))
