@@ -13,6 +13,7 @@ import time
 from madcap import events
 from madcap.confine.child import GO, Launch
 from madcap.confine.child import run as run_child
+from madcap.confine.plan import child_limits, ioctl_denials
 from madcap.errors import ConfineError, UnsupportedError
 from madcap.filter.plan import Plan
 from madcap.filter.rules import guest_programs
@@ -67,7 +68,7 @@ def run(
             notify=notify,
             trace=stops(conditions),
             refuse=refuse,
-            ioctls=sandbox.ioctl_denials(),
+            ioctls=ioctl_denials(sandbox),
             uid=ids[0],
             gid=ids[1],
             mmap_min_addr=_number(b"/proc/sys/vm/mmap_min_addr", 4096),
@@ -87,7 +88,7 @@ def run(
         arg0=arg0,
         environ=environ,
         programs=programs,
-        limits=sandbox.child_limits(),
+        limits=child_limits(sandbox),
         keep=sandbox.passfd,
         nullfd=sorted(sandbox.nullfd),
         null=host.null,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _ROOT = b"/dev/syd"
 _ORIGIN = "/dev/syd"
-_DROP = 3
+_OFF, _EXEC, _DROP, _READ = 0, 1, 3, 4
 _CONFIG_MAX = 16 << 20
 _ATIME, _CTIME, _MTIME = 505958400, -2036448000, -842745600
 
@@ -30,6 +30,24 @@ def is_magic(path: bytes) -> bool:
     return not rest or rest[:1] == b"/" or rest in (b".el", b".sh")
 
 
+def may_command(req: Request) -> bool:
+    """Tell whether the lock lets this caller give commands (under drop only narrowing ones)."""
+    host = req.host
+    lock = host.sandbox.lock
+    if lock == _EXEC:
+        return req.tid == host.eldest and host.eldest_lives
+    return lock in (None, _OFF, _DROP)
+
+
+def _may_read(req: Request) -> bool:
+    """Tell whether the lock lets this caller read the state."""
+    host = req.host
+    lock = host.sandbox.lock
+    if lock == _EXEC:
+        return req.tid == host.eldest and host.eldest_lives
+    return lock in (None, _OFF, _READ)
+
+
 def run(req: Request, path: bytes) -> None:
     """Execute the command that the magic *path* names.
 
@@ -38,7 +56,7 @@ def run(req: Request, path: bytes) -> None:
     req.alive()
     host = req.host
     sandbox = host.sandbox
-    if host.chrooted or not sandbox.may_command(req.tid == host.eldest and host.eldest_lives):
+    if host.chrooted or not may_command(req):
         raise OSError(errno.ENOENT, "locked")
     host.plain_stat = sandbox.lock == _DROP  # The answer must not tell the state
     command = path[len(_ROOT) + 1 :] if path[len(_ROOT) : len(_ROOT) + 1] == b"/" else b""
@@ -175,7 +193,7 @@ def open_(req: Request, path: bytes, flags: int) -> Reply:
     req.alive()
     host = req.host
     sandbox = host.sandbox
-    if host.chrooted or not sandbox.may_read(req.tid == host.eldest and host.eldest_lives):
+    if host.chrooted or not _may_read(req):
         raise OSError(errno.ENOENT, "locked")
     if flags & 0o10000000:
         raise OSError(errno.EINVAL, "O_PATH")

@@ -15,6 +15,7 @@ from madcap.kernel.attr import open_descriptor
 from madcap.kernel.judge import admit
 from madcap.kernel.lookup import EMPTY, FOLLOW, Target, lookup, subject
 from madcap.kernel.stat import masked_fd
+from madcap.kernel.virtual import may_command
 from madcap.linux._call import Buffer, bind, c_char_p, c_int, c_ulong, c_void_p
 from madcap.policy import categories as C
 
@@ -52,10 +53,9 @@ def _name(req: Request, address: int) -> bytes:
 
 def _hides(req: Request, name: bytes) -> bool:
     """Tell whether *name* is one that only the system is concerned with."""
-    host = req.host
-    if "allow_unsafe_xattr" in host.options or not name.startswith(_HIDDEN):
+    if "allow_unsafe_xattr" in req.host.options or not name.startswith(_HIDDEN):
         return False
-    return not host.sandbox.may_command(req.tid == host.eldest and host.eldest_lives)
+    return not may_command(req)
 
 
 def _path(req: Request, index: int, follow: bool) -> Target:
