@@ -20,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from itertools import pairwise
 from struct import pack
 
 from madcap.abi.flags import AT_FDCWD, O_PATH, RESOLVE_NO_MAGICLINKS
@@ -320,8 +321,10 @@ def apply(
                 missing.append(path)
         for fd, rights in granted:
             add_path(ruleset, fd, rights & known.fs)
-        _grant_ports(ruleset, bind_ports, handled.net & bind_net)
-        _grant_ports(ruleset, connect_ports, handled.net & connect_net)
+        _grant_ports(
+            ruleset,
+            ((bind_ports, handled.net & bind_net), (connect_ports, handled.net & connect_net)),
+        )
         restrict_self(ruleset, _log_flags(version, log))
     finally:
         os.close(ruleset)
@@ -374,12 +377,18 @@ def _some(ports: Ports) -> bool:
     return following < _ALL_PORTS
 
 
-def _grant_ports(ruleset: int, ports: Ports, rights: int) -> None:
-    if not rights:
-        return
-    for low, high in ports:
-        for port in range(low, high + 1):
-            add_port(ruleset, port, rights)
+def _grant_ports(ruleset: int, grants: Sequence[tuple[Ports, int]]) -> None:
+    """Grant rights on ports, each port once: there may be all but a few of them."""
+    spans = [(low, high + 1, rights) for ports, rights in grants if rights for low, high in ports]
+    borders = sorted({border for low, end, _ in spans for border in (low, end)})
+    for start, end in pairwise(borders):
+        together = 0
+        for low, high, rights in spans:
+            if low <= start < high:
+                together |= rights
+        if together:
+            for port in range(start, end):
+                add_port(ruleset, port, together)
 
 
 def _log_flags(version: int, log: Container[str]) -> int:

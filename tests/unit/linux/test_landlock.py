@@ -365,6 +365,18 @@ def test_apply_allows_the_ports_it_lists(who: host.Identity, ranges: str) -> Non
     assert in_child(bound, who) == [0, bind_other, errno.EACCES, errno.ECONNREFUSED]
 
 
+def test_grant_ports_adds_one_rule_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules: dict[int, int] = {}
+
+    def add(_ruleset: int, port: int, rights: int) -> None:
+        assert port not in rules
+        rules[port] = rights
+
+    monkeypatch.setattr(landlock, "add_port", add)
+    landlock._grant_ports(0, (([(1, 4), (9, 9)], 1), ([(3, 5), (9, 10)], 2), ([(0, 99)], 0)))
+    assert rules == {1: 1, 2: 1, 3: 3, 4: 3, 5: 2, 9: 3, 10: 2}
+
+
 def apply_and_tell(paths: dict[str, list[bytes]], *, best_effort: bool = False) -> list[bytes]:
     """Return the missing paths of a policy that was applied."""
     without_privileges()
