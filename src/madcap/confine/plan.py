@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import errno
-
 from madcap.abi import ioctl
 
 TYPE_CHECKING = False
@@ -20,14 +18,10 @@ INFINITY = (1 << 64) - 1
 
 def ioctl_denials(sandbox: Sandbox) -> list[tuple[int, int, int]]:
     """Return (request, bits that may vary, errno) of what no guest may ever ask of a device."""
-    names = {number: name for name, number in ioctl.DENIED}
     ioctls = sandbox.domains["default"].ioctls
     if ioctls is None:
         return []
-    return [
-        (request, mask, ioctl.ERRNO.get(names.get(request, ""), errno.ENOTTY))
-        for request, mask in ioctls.denied()
-    ]
+    return [(request, mask, ioctl.errno_of(request)) for request, mask in ioctls.denied()]
 
 
 def child_limits(sandbox: Sandbox) -> list[tuple[int, int, int]]:

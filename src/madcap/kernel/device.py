@@ -29,7 +29,7 @@ def sys_ioctl(req: Request) -> Reply:
         return _REQUEST
     req.alive()
     names = names_of(request)
-    error = refusal(names)
+    error = abi.errno_of(request)
     text = names[0] if names else f"{request:#x}"
     record: dict[str, object] = {
         "ctx": "access",
@@ -47,11 +47,3 @@ def names_of(request: int) -> list[str]:
     """Return the names of the ioctl *request*, none where it is unknown."""
     return sorted(name for name, number in abi.REQUESTS.items() if number == request)
 
-
-def refusal(names: list[str]) -> int:
-    """Return the errno that a denied request with one of *names* gets."""
-    for name in names:
-        error = abi.ERRNO.get(name)
-        if error is not None:
-            return error
-    return errno.ENOTTY

@@ -11,6 +11,7 @@ from madcap import events
 from madcap.errors import PolicyError
 from madcap.kernel.reply import Install
 from madcap.linux._call import MACHINE
+from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ _ROOT = b"/dev/syd"
 _ORIGIN = "/dev/syd"
 _OFF, _EXEC, _DROP, _READ = 0, 1, 3, 4
 _CONFIG_MAX = 16 << 20
+#: What the permission bits of the magic stat tell.
+_MODE_BITS = (
+    (0o400, C.READ), (0o200, C.WRITE), (0o100, C.EXEC), (0o040, C.STAT), (0o020, C.PROXY),
+    (0o010, C.TPE), (0o004, C.LOCK), (0o002, C.URING), (0o001, C.FORCE),
+)  # fmt: skip
 _ATIME, _CTIME, _MTIME = 505958400, -2036448000, -842745600
 
 
@@ -130,10 +136,13 @@ def _load(req: Request, what: str) -> None:
 
 def _state(req: Request) -> tuple[int, int, int]:
     """Return (mode, nlink, rdev) of the magic stat."""
-    from madcap.policy.report import stat_mode, stat_nlink
-
     sandbox = req.host.sandbox
-    return stat_mode(sandbox), stat_nlink(sandbox), os.makedev(3, 1)
+    enabled = sandbox.active.enabled
+    mode = 0o020000
+    for bit, wanted in _MODE_BITS:
+        if enabled & wanted:
+            mode |= bit
+    return mode, enabled & 0xFFFF_FFFF, os.makedev(3, 1)
 
 
 def stat_bytes(req: Request) -> bytes:
