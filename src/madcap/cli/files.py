@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         def execute_line(self, line: str, origin: Origin) -> None:
             """Carry out *line*."""
 
-        def execute(self, command: str, origin: Origin) -> None:
-            """Carry out *command*."""
+        def execute_quietly(self, command: str, origin: Origin) -> None:
+            """Carry out *command* without a record of it."""
 
         def expand(self, text: str) -> str:
             """Return *text* with its variables replaced."""
@@ -147,7 +147,7 @@ class ConfigFile:
             if not line or line.startswith("#"):
                 continue
             try:
-                self._target.execute(f"block+{line}", (source, number))
+                self._target.execute_quietly(f"block+{line}", (source, number))
             except PolicyError as error:
                 record: dict[str, object] = {"ctx": "parse_netset", "op": "parse_ipnet"}
                 record |= {"err": error.errno, "line": number}
@@ -281,11 +281,11 @@ class ConfigFile:
         self, path: bytes, allowed: tuple[bytes, ...], context: str, origin: Origin | None = None
     ) -> None:
         """Raise PolicyError with EOPNOTSUPP unless *path* has one of the *allowed* extensions."""
-        stem, _, extension = path.rpartition(b"/")[2].rpartition(b".")
-        if stem and extension in allowed:
+        _, dot, extension = path.rpartition(b"/")[2].rpartition(b".")
+        if dot and extension in allowed:
             return
         shown = events.printable(path)
-        wrong = "invalid" if stem else "missing"
+        wrong = "invalid" if dot else "missing"
         events.emit(
             events.ERROR,
             {"ctx": context, "path": path, "uid": os.getuid(), "time": None},

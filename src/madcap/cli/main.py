@@ -124,7 +124,6 @@ def _main(argv: list[bytes], environ: dict[bytes, bytes]) -> int:
     from madcap.cli.session import Session
 
     session = Session(environ)
-    environment.announce(environ)
     _apply_settings(session)
     if login or not words:
         session.profile("user", "login")
@@ -176,7 +175,7 @@ def _write_pid_file(environ: dict[bytes, bytes]) -> None:
         events.emit(
             events.ERROR,
             {"ctx": "write_pid_file", "pid_file": path, "err": number},
-            msg=f"pid file create error: {describe(number)}",
+            msg=f"pid file create error: {os.strerror(number)} (os error {number})",
             tip=f"remove file `{shown}' or unset SYD_PID_FN",
         )
         raise OSError(number, f"SYD_PID_FN: cannot create `{shown}'") from None
@@ -258,12 +257,20 @@ class Invocation:
             session.refuse_if_locked(f"parse config file `{events.printable(path)}'")
             session.sandbox.read_file(path, origin)
         elif option == "t":
-            session.timeout(self.scanner.value(), origin)
+            session.timeout(self._duration(), origin)
         elif option == "x":
             session.refuse_if_locked(None)
             session.profile("trace", origin[0])
         else:
             session.variable(self.scanner.text(), origin)
+
+    def _duration(self) -> bytes:
+        """Return the value of ``-t``; that it is missing is the same error as a bad one."""
+        try:
+            return self.scanner.value()
+        except UsageError as error:
+            origin = ("-t", self.counts["t"])
+            raise PolicyError(errno.EINVAL, str(error), origin, None, "a duration") from None
 
     def _export(self) -> None:
         """Remember which form the filters are to be printed in."""

@@ -40,9 +40,11 @@ class Configuration(Sandbox):
     def __init__(self, environ: dict[bytes, bytes]) -> None:
         super().__init__(environ, _host(), _profile_text)
         self.user_parsed = False
+        self._announced = False
 
     def execute(self, command: str, origin: Origin | None = None) -> None:
         """Carry out *command* and log what became of it; raise PolicyError if it is refused."""
+        self._announce()
         try:
             super().execute(command, origin)
         except PolicyError as error:
@@ -64,6 +66,36 @@ class Configuration(Sandbox):
                 raise placed(error, origin) from None
         else:
             self.execute(line, origin)
+
+    def execute_quietly(self, command: str, origin: Origin) -> None:
+        """Carry out *command* without a record of it."""
+        super().execute(command, origin)
+
+    def expand(self, text: str) -> str:
+        """Return *text* with its variables replaced, and log that."""
+        self._announce()
+        try:
+            value = super().expand(text)
+        except PolicyError as error:
+            record: dict[str, object] = {"ctx": "configure_expand", "op": "shellexpand"}
+            events.emit(
+                events.ERROR,
+                {**record, "err": error.errno, "var": text},
+                msg=f"expand variable `{events.printable(text)}' failed: {describe(error.errno)}",
+            )
+            raise
+        if value != text and events.level >= events.DEBUG:
+            record = {"ctx": "configure_expand", "op": "shellexpand", "var": text, "val": value}
+            shown = events.printable(text), events.printable(value)
+            message = f"expanded variable `{shown[0]}' to `{shown[1]}'"
+            events.emit(events.DEBUG, record, msg=message)
+        return value
+
+    def _announce(self) -> None:
+        """Set the variables configuration may refer to, once, before the first command."""
+        if not self._announced:
+            self._announced = True
+            environment.announce(self.environ)
 
     def load_file(self, path: str) -> None:
         """Apply the configuration file *path*."""
@@ -122,7 +154,7 @@ class Session:
             if name.startswith(b"SYD_PROXY_"):
                 self.sandbox.execute(text, origin)  # A refusal of these is logged.
             else:
-                Sandbox.execute(self.sandbox, text, origin)
+                self.sandbox.execute_quietly(text, origin)
         except PolicyError as error:
             raise BadSetting(f"{name.decode()}: {describe(error.errno)}: {error.message}") from None
 
