@@ -196,3 +196,12 @@ def test_export_is_refused_by_name(started: Started, capfd: pytest.CaptureFixtur
 def test_export_can_be_chosen_by_an_unknown_word_in_a_variable(started: Started) -> None:
     assert main([b"madcap", b"true"], {b"SYD_DUMP_SCMP": b"other"}) == 42
     assert started.calls
+
+
+@pytest.mark.parametrize("value", [b"0", b"x", b"-1", b"", b"1.5"])
+def test_bad_number_of_threads_ends_before_the_command(
+    started: Started, capfd: pytest.CaptureFixture[str], value: bytes
+) -> None:
+    assert main([b"madcap", b"true"], {b"SYD_NPROC": value, b"SYD_LOG_FD": b"-1"}) == 101
+    assert not started.calls
+    assert capfd.readouterr().err == "madcap: SYD_NPROC must be a number from 1\n"

@@ -223,6 +223,7 @@ class Session:
     def run(self, argv: list[bytes], alias: bytes | None, nowhere: bool) -> int:
         """Start *argv* in the sandbox and return its status; *nowhere* is where it may be put."""
         sandbox = self.sandbox
+        self._check_threads()
         keep_unsafe = "allow_unsafe_env" in sandbox.options
         environ = environment.for_command(self.environ, _matcher(sandbox.passenv), keep_unsafe)
         if nowhere:
@@ -230,6 +231,16 @@ class Session:
         from madcap.sandbox import run
 
         return run(sandbox, argv, alias, environ)
+
+    def _check_threads(self) -> None:
+        """Raise BadSetting if SYD_NPROC is no number of threads."""
+        given = self.environ.get(b"SYD_NPROC")
+        if given is None or (given.isdigit() and int(given) > 0):
+            return
+        message = "SYD_NPROC must be a number from 1"
+        record: dict[str, object] = {"ctx": "panic", "act": "exit", "name": "main", "msg": message}
+        events.emit(events.ALERT, record)
+        raise BadSetting(message)
 
 
 def placed(error: PolicyError, origin: Origin) -> PolicyError:
