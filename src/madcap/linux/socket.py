@@ -7,6 +7,7 @@ address in objects where the guest's very bytes matter.
 
 from __future__ import annotations
 
+import os
 import struct
 
 from madcap.linux._call import (
@@ -36,16 +37,22 @@ SO_DOMAIN = 39
 SO_LOCK_FILTER = 44
 SO_COOKIE = 57
 SO_ZEROCOPY = 60
+SO_PEERPIDFD = 77
 SO_PASSRIGHTS = 83
 
 SOCK_CLOEXEC = 0o2000000
 SOCK_NONBLOCK = 0o4000
 
 MSG_OOB = 0x1
+MSG_CTRUNC = 0x8
 MSG_DONTWAIT = 0x40
+MSG_WAITALL = 0x100
 MSG_NOSIGNAL = 0x4000
+MSG_WAITFORONE = 0x1_0000
+MSG_SOCK_DEVMEM = 0x200_0000
 MSG_ZEROCOPY = 0x400_0000
 MSG_FASTOPEN = 0x2000_0000
+MSG_CMSG_CLOEXEC = 0x4000_0000
 MSG_CMSG_COMPAT = 0x8000_0000
 
 ADDRESS_MAX = 128  #: sizeof(struct sockaddr_storage)
@@ -175,3 +182,36 @@ def _name(function: Callable[..., int], number: int, fd: int, name: str) -> byte
         raise failure(name)
     length: int = struct.unpack_from("=I", address.data, ADDRESS_MAX)[0]
     return bytes(address.data[: min(length, ADDRESS_MAX)])
+
+
+# struct nlmsghdr, then struct unix_diag_req: what of a UNIX socket is asked from NETLINK_SOCK_DIAG.
+_DIAG = struct.Struct("=IHHIIBBHIIIII")
+_NETLINK, _SOCK_DIAG, _SOCK_DIAG_BY_FAMILY = 16, 4, 20
+_UDIAG_SHOW_PEER, _UNIX_DIAG_PEER = 4, 2
+_NLMSG_ERROR = 2
+_ANY_COOKIE = 0xFFFF_FFFF
+
+
+def unix_peer(inode: int) -> int:
+    """Return the inode of the peer of the UNIX socket *inode*, 0 where none is; sock_diag(7)."""
+    fd = socket(_NETLINK, 3, _SOCK_DIAG)
+    try:
+        size = _DIAG.size
+        wanted = (1, 0, 0, 0xFFFF_FFFF, inode, _UDIAG_SHOW_PEER, _ANY_COOKIE, _ANY_COOKIE)
+        request = _DIAG.pack(size, _SOCK_DIAG_BY_FAMILY, 1, 1, 0, *wanted)
+        os.write(fd, request)
+        answer = os.read(fd, 4096)
+    finally:
+        os.close(fd)
+    length, kind = struct.unpack_from("=IH", answer)
+    if kind == _NLMSG_ERROR:
+        error: int = -struct.unpack_from("=i", answer, 16)[0]
+        raise OSError(error, "sock_diag: " + os.strerror(error))
+    at = 16 + 16  # Behind the header and struct unix_diag_msg come the attributes.
+    while at + 4 <= length:
+        size, attribute = struct.unpack_from("=HH", answer, at)
+        if attribute == _UNIX_DIAG_PEER:
+            peer: int = struct.unpack_from("=I", answer, at + 4)[0]
+            return peer
+        at += max(size + 3 & ~3, 4)
+    return 0

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from madcap.abi import flags as F
 from madcap.kernel.change import under_umask
 from madcap.kernel.lookup import MISS, lookup, subject
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, verdicts
+from madcap.kernel.net.names import NAMES, encode
 from madcap.linux import fs
 from madcap.linux import socket as s
 from madcap.policy import categories as C
@@ -103,7 +105,11 @@ def _bind_path(req: Request, socket: Socket, path: bytes) -> bytes:
     verdicts.require_unix(req, C.NET_BIND, name, errno.EADDRNOTAVAIL)
     if req.policy.mask_of(name) is not None:
         raise OSError(errno.EPERM, "masked")
-    under_umask(req, _bind_below, req, socket.fd, target.parent, a.unix_path(target.base))
+    number = NAMES.reserve()
+    own = a.unix_path(encode(number, target.base))
+    under_umask(req, _bind_below, req, socket.fd, target.parent, own)
+    made = os.stat(target.base, dir_fd=target.parent, follow_symlinks=False)
+    NAMES.remember(number, target.base, path, (made.st_dev, made.st_ino))
     return name
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 
 from madcap.kernel.net import address as a
-from madcap.kernel.net import endpoint, verdicts
+from madcap.kernel.net import endpoint, peers, verdicts
 from madcap.linux import socket as s
 from madcap.policy import categories as C
 
@@ -36,7 +36,9 @@ def sys_connect(req: Request) -> int:
         if family == a.AF_UNSPEC and socket.type == a.SOCK_DGRAM:
             req.alive()
             return s.connect(fd, raw)
-        return _connect(req, socket, endpoint.unix_target(req, raw, errno.ECONNREFUSED)[0])
+        own, target = endpoint.unix_target(req, raw, errno.ECONNREFUSED)
+        peers.connected(req, socket, raw, target)
+        return _connect(req, socket, own)
     endpoint.supported(req, socket.domain)
     req.alive()
     if socket.domain == a.AF_ALG:

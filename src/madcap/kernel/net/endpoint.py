@@ -15,7 +15,7 @@ import os
 from madcap.abi import flags as F
 from madcap.kernel.lookup import FOLLOW, Target, lookup, subject
 from madcap.kernel.net import address as a
-from madcap.kernel.net import verdicts
+from madcap.kernel.net import peers, verdicts
 from madcap.linux import socket as s
 from madcap.policy import categories as C
 
@@ -182,7 +182,9 @@ def destination(req: Request, socket: Socket, raw: bytes, flags: int) -> bytes |
             return None  # Connected, or else it fails: the address is never looked at.
         if socket.type == a.SOCK_STREAM:
             return b"\1\0\0"  # Any address fails, with EISCONN or EOPNOTSUPP.
-        return unix_target(req, raw, errno.ENOTCONN)[0]
+        own, target = unix_target(req, raw, errno.ENOTCONN)
+        peers.arrived(req, raw, target)
+        return own
     supported(req, domain)
     req.alive()
     if domain == a.AF_ALG:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a guest sends: its scattered memory, copied piece by piece into a buffer of ours."""
+"""What a guest sends or receives: its scattered memory, copied from and to a buffer of ours."""
 
 from __future__ import annotations
 
 import errno
 
-from madcap.linux.gather import gather
+from madcap.linux.gather import gather, scatter
 from madcap.linux.memory import CROSS_ONLY
 from madcap.linux.socket import IOVEC
 
@@ -47,6 +47,20 @@ class Payload:
             if error.errno == errno.EFAULT:
                 return 0
             raise
+
+    def paste(self, req: Request, buffer: Buffer, size: int) -> None:
+        """Fill what comes next with the first *size* bytes of *buffer*; raises EFAULT."""
+        wanted = self._next(size)
+        if not wanted:
+            return
+        if req.host.sandbox.memory_access == CROSS_ONLY:
+            if scatter(req.tid, buffer.address, wanted) != size:
+                raise OSError(errno.EFAULT, "unwritable memory")
+            return
+        done = 0
+        for address, part in wanted:
+            req.write(address, buffer.data[done : done + part])
+            done += part
 
     def _next(self, limit: int) -> list[tuple[int, int]]:
         """Take the next *limit* bytes off, as pieces."""

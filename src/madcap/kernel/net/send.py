@@ -7,7 +7,7 @@ import errno
 import os
 
 from madcap.kernel.net import address as a
-from madcap.kernel.net import endpoint
+from madcap.kernel.net import endpoint, peers
 from madcap.kernel.net.payload import PIECE, Payload, single
 from madcap.kernel.reply import Interrupted
 from madcap.linux import socket as s
@@ -65,6 +65,8 @@ def transmit(req: Request, socket: Socket, payload: Payload, flags: int, send: S
 
     Raises OSError, and SIGPIPE in the caller's thread where the kernel would.
     """
+    if socket.domain == a.AF_UNIX:
+        peers.sent(req, socket)
     try:
         if socket.type == a.SOCK_STREAM:
             return _stream(req, socket, payload, flags, send)

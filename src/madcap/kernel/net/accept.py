@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""accept(2) and accept4(2): no rule is asked, only the block list about the peer."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap import events
+from madcap.kernel.judge import Panic
+from madcap.kernel.net import address as a
+from madcap.kernel.net import endpoint, verdicts
+from madcap.kernel.net.name import write_address
+from madcap.kernel.net.names import NAMES
+from madcap.kernel.reply import Continue, Install
+from madcap.linux import socket as s
+from madcap.linux._call import Buffer
+from madcap.policy import actions as A
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.net.address import Inet
+    from madcap.kernel.net.endpoint import Socket
+    from madcap.kernel.reply import Reply
+    from madcap.kernel.request import Request
+
+_FLAGS = s.SOCK_CLOEXEC | s.SOCK_NONBLOCK
+_SIGNALS = {A.STOP: 19, A.ABORT: 6, A.KILL: 9}
+_PLAIN = Continue("there is no block list, so nothing is judged")
+
+
+def sys_accept(req: Request) -> Reply:
+    """accept(2)."""
+    return _accept(req, 0)
+
+
+def sys_accept4(req: Request) -> Reply:
+    """accept4(2)."""
+    return _accept(req, req.i32(3))
+
+
+def _accept(req: Request, flags: int) -> Reply:
+    socket = endpoint.fetch(req, 0)
+    if flags & ~_FLAGS:
+        raise OSError(errno.EINVAL, "flags")
+    if req.policy.blocklist is None and socket.domain != a.AF_UNIX:
+        return _PLAIN
+    pointer, length = req.args[1], req.args[2]
+    req.alive()
+    address = Buffer(s.ADDRESS_MAX + 4)
+    new = req.own(_wait(req, socket, address, flags & s.SOCK_NONBLOCK))
+    size = int.from_bytes(address.data[s.ADDRESS_MAX :], "little")
+    raw = bytes(address.data[: min(size, s.ADDRESS_MAX)])
+    if socket.is_inet:
+        _require_unblocked(req, raw)
+    if pointer:
+        write_address(req, pointer, length, NAMES.original(raw))
+    return Install(new, cloexec=bool(flags & s.SOCK_CLOEXEC))
+
+
+def _wait(req: Request, socket: Socket, address: Buffer, flags: int) -> int:
+    fd = socket.fd
+    length = address.address + s.ADDRESS_MAX
+
+    def accept() -> int:
+        address.data[s.ADDRESS_MAX :] = s.ADDRESS_MAX.to_bytes(4, "little")
+        return s.accept4(fd, address.address, length, flags)
+
+    if socket.nonblocking:
+        return accept()
+    return req.host.blocking(req, accept, not s.has_timeout(fd, s.SO_RCVTIMEO))
+
+
+def _require_unblocked(req: Request, raw: bytes) -> None:
+    """Raise ECONNABORTED where the peer at *raw* is on the block list."""
+    peer = a.parse_in(raw) if a.family_of(raw) == a.AF_INET else a.parse_in6(raw)
+    policy = req.policy
+    if policy.default_block == A.ALLOW or not policy.blocked(peer.ip):
+        return
+    _refuse(req, peer)
+
+
+def _refuse(req: Request, peer: Inet) -> None:
+    action = req.policy.default_block
+    text = verdicts.socket_text(peer)
+    if action != A.FILTER:
+        events.emit(
+            events.WARN,
+            {"ctx": "block", "act": A.NAMES[action], "sys": req.name, "addr": text,
+             "ipv": 4 if len(peer.ip) == 4 else 6},
+            pid=req.tid,
+            tip=f"configure `block-{text.partition('!')[0]}'",
+        )  # fmt: skip
+    if action == A.WARN:
+        return
+    if action == A.EXIT:
+        os._exit(errno.ECONNABORTED)
+    if action in _SIGNALS:
+        req.signal(_SIGNALS[action])
+    if action == A.PANIC:
+        raise Panic
+    raise OSError(errno.ECONNABORTED, "blocked peer")
