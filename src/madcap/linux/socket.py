@@ -63,6 +63,7 @@ IOVEC = struct.Struct("=QQ")
 CMSGHDR = struct.Struct("=Qii")
 
 _socket, _NR_socket = direct("socket", c_int, c_int, c_int)
+_socketpair, _NR_socketpair = direct("socketpair", c_int, c_int, c_int, c_void_p)
 _bind, _NR_bind = direct("bind", c_int, c_char_p, c_uint)
 _connect, _NR_connect = direct("connect", c_int, c_char_p, c_uint)
 _accept4, _NR_accept4 = direct("accept4", c_int, c_void_p, c_void_p, c_int)
@@ -81,6 +82,15 @@ def socket(domain: int, kind: int, protocol: int) -> int:
     if fd < 0:
         raise failure("socket")
     return fd
+
+
+def socketpair(domain: int, kind: int, protocol: int) -> tuple[int, int]:
+    """socketpair(2), close-on-exec; *kind* may hold SOCK_NONBLOCK."""
+    pair = Buffer(8)
+    if _socketpair(_NR_socketpair, domain, kind | SOCK_CLOEXEC, protocol, pair.address) < 0:
+        raise failure("socketpair")
+    one, other = struct.unpack("=ii", pair.data)
+    return one, other
 
 
 def bind(fd: int, address: bytes) -> int:

@@ -31,7 +31,7 @@ def kind(text: bytes, form: int) -> bytes:
     if form == F.S_IFIFO:
         return b"!pipe" if text.startswith(b"pipe:") else b"!fifo"
     if form == F.S_IFLNK:
-        return b"!magiclink" if _is_magic(text) else b"!symlink"
+        return _magic(text) or b"!symlink"
     if form == F.S_IFREG:
         if text[:1] != b"/":
             return b"!pidfd" if text.startswith(b"pidfd:") else b"!nsfs"
@@ -42,7 +42,9 @@ def kind(text: bytes, form: int) -> bytes:
     return _KINDS.get(form, b"!unknown")
 
 
-def _is_magic(text: bytes) -> bool:
-    """Tell whether the link *text* is one of a process's that leads to an object, not a name."""
+def _magic(text: bytes) -> bytes | None:
+    """Return the name of the link *text* of a process that leads to an object; None of others."""
     parts = text.split(b"/")
-    return len(parts) > 3 and parts[1] == b"proc" and parts[2].isdigit()
+    if len(parts) < 4 or parts[1] != b"proc" or not parts[2].isdigit():
+        return None
+    return b"!magicdir" if parts[-1] in (b"cwd", b"root") else b"!magiclink"

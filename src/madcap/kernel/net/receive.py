@@ -39,6 +39,7 @@ _NAMELEN_AT, _CONTROLLEN_AT, _FLAGS_AT = 8, 40, 48
 _MESSAGES_MAX = 1024
 _WHOLE_MAX = 4 << 20  # No datagram is longer, and no more is received at once for a stream.
 _PLAIN = Continue("nothing is judged, and only the names of UNIX sockets differ")
+_UNSAFE = Continue("trace/allow_unsafe_recvmsg leaves to the kernel what is received")
 
 
 class Message:
@@ -71,12 +72,16 @@ def sys_recvfrom(req: Request) -> Reply:
 
 def sys_recvmsg(req: Request) -> Reply:
     """recvmsg(2)."""
+    if "allow_unsafe_recvmsg" in req.host.options:
+        return _UNSAFE
     socket, flags = _start(req, 2)
     return _receive_message(req, socket, req.args[1], flags)
 
 
 def sys_recvmmsg(req: Request) -> Reply:
     """recvmmsg(2)."""
+    if "allow_unsafe_recvmsg" in req.host.options:
+        return _UNSAFE
     end, pause = _deadline(req)
     socket, flags = _start(req, 3)
     at = req.args[1]
