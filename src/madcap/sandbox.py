@@ -37,6 +37,11 @@ _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 
 _PR_SET_PDEATHSIG = 1
 _SCHED_IDLE = 5
 _RLIMIT_NOFILE, _RLIMIT_CORE = 7, 4
+#: Modules of policy that only some commands need.
+_RUN_TIME = (
+    "access", "address", "blame", "blocklist", "domains", "ioctls", "kernel_lists", "landlock",
+    "lock", "masks", "overlap", "process", "profile", "trace", "values",
+)  # fmt: skip
 _OLDEST = (5, 19)
 _EXIT_TIMEOUT = 124
 _EXIT_CONFINE = 101
@@ -59,6 +64,7 @@ def run(
     scoped = landlock.abi() >= 6 and not os.environb.get(_FORCE_KILL_HANDLERS.encode())
     conditions = Conditions(sandbox, scoped)
     handlers, notify, refuse = plan(conditions)
+    _preload(conditions)
     ids = os.getresuid(), os.getresgid()
     programs = guest_programs(
         Plan(
@@ -96,6 +102,17 @@ def run(
         scope=scoped,
     )
     return _supervise(host, launch, handlers)
+
+
+def _preload(conditions: Conditions) -> None:
+    """Import what a thread may need later: their filters let no file be opened by name."""
+    names = ["kernel.slots", "policy.fsmagic"]
+    if conditions.on(categories.IOCTL):
+        names.append("abi.requests")  # Names for the log.
+    if conditions.readable:
+        names += [f"policy.{name}" for name in _RUN_TIME]
+    for name in names:
+        __import__(f"madcap.{name}")
 
 
 def _check_kernel() -> None:

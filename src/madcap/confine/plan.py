@@ -17,11 +17,14 @@ INFINITY = (1 << 64) - 1
 
 
 def ioctl_denials(sandbox: Sandbox) -> list[tuple[int, int, int]]:
-    """Return (request, bits that may vary, errno) of what no guest may ever ask of a device."""
+    """Return (request, bits that count, errno) of what no guest may ever ask of a device."""
     ioctls = sandbox.domains["default"].ioctls
     if ioctls is None:
         return []
-    return [(request, mask, ioctl.errno_of(request)) for request, mask in ioctls.denied()]
+    return [
+        (request, ~varying & 0xFFFF_FFFF, ioctl.errno_of(request))
+        for request, varying in ioctls.denied()
+    ]
 
 
 def child_limits(sandbox: Sandbox) -> list[tuple[int, int, int]]:
