@@ -54,6 +54,7 @@ NAMESPACES: dict[str, int] = {
     "time": 0x80,
 }
 _EMPTY_MOUNT_NAMESPACE = 0x10_0000
+_CLONE_UNTRACED = 0x0080_0000
 
 _FCNTL: dict[int, int] = {
     8: EPERM,  # F_SETOWN
@@ -257,12 +258,17 @@ def _pipe2(build: Build, then: int) -> int:
 
 
 def _clone(build: Build, then: int) -> int:
-    return build.asm.test(low(0), ANY, build.denied, build.errno(EPERM), then)
+    return build.asm.test(low(0), ANY, build.denied | _untraced(build), build.errno(EPERM), then)
 
 
 def _clone3(build: Build, then: int) -> int:
     # Its flags are in memory.
-    return build.errno(ENOSYS) if build.denied else then
+    return build.errno(ENOSYS) if build.denied | _untraced(build) else then
+
+
+def _untraced(build: Build) -> int:
+    """Return the flag that would make a task whose exec no tracer verifies."""
+    return 0 if "allow_unsafe_ptrace" in build.options else _CLONE_UNTRACED
 
 
 def _unshare(build: Build, then: int) -> int:

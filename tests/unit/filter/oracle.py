@@ -161,7 +161,10 @@ def namespaces(plan: Plan, name: str, a: Sequence[int]) -> int:
     """Return what the parent filter answers to calls that make or enter namespaces."""
     denied = sum(bit for kind, bit in TYPES.items() if kind not in plan.namespaces)
     refused = ERRNO | EPERM
-    if name == "clone3" and denied:
+    untraced = 0 if "allow_unsafe_ptrace" in plan.options else 0x0080_0000
+    if name == "clone" and a[0] & untraced:
+        return refused
+    if name == "clone3" and denied | untraced:
         return ERRNO | ENOSYS
     if name in {"clone", "unshare"} and a[0] & denied:
         return refused

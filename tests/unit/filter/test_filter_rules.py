@@ -132,6 +132,7 @@ def on(*options: str) -> dict[str, Any]:
         # Namespaces.
         ("clone", (0x10000000,), ERRNO | EPERM),
         ("clone", (0x11,), ALLOW),
+        ("clone", (0x800011,), ERRNO | EPERM),
         ("clone", (0x11, HIGH), ERRNO | EFAULT),
         ("clone", (0x1200011, 0, 0, HIGH), ERRNO | EFAULT),
         ("clone", (0x200011, 0, 0, HIGH), ERRNO | EFAULT),
@@ -422,7 +423,7 @@ def test_options_change_answers(
             {"namespaces": {"mount", "uts", "ipc", "user", "pid", "net", "cgroup", "time"}},
             "clone3",
             (),
-            ALLOW,
+            ERRNO | ENOSYS,
         ),
         (
             {"namespaces": {"mount", "uts", "ipc", "user", "pid", "net", "cgroup", "time"}},

@@ -21,6 +21,6 @@ def test_clean_paths_are_those_that_normalising_leaves_alone(
     if not path or path == b"/":
         return
     expected = posixpath.normpath(path) == path and b".." not in path.split(b"/")
-    if path == b".":
+    if path == b"." or path.startswith(b"//"):  # POSIX leaves two slashes at the start alone.
         expected = False
     assert _is_clean(path) == expected
