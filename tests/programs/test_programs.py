@@ -279,7 +279,8 @@ def test_timeout_kills_a_reader_of_a_fifo(pair: Pair) -> None:
         """
         mkfifo fifo
         status=0; timeout 0.3 cat fifo || status=$?; echo "timeout $status"
-        status=0; bash -c 'timeout -s KILL 0.3 cat fifo; exit $?' 2>&- || status=$?; echo "killed $status"
+        status=0; bash -c 'timeout -s KILL 0.3 cat fifo; exit $?' 2>&- || status=$?
+        echo "killed $status"
         status=0; timeout -s INT 0.3 sh -c 'cat fifo; echo after' || status=$?; echo "int $status"
         cat fifo & echo data > fifo; wait; echo "reader done"
         """
