@@ -205,8 +205,7 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     source = lookup(req, olddir, source_path, BASE | MAY)
     target = lookup(req, newdir, target_path, BASE | MAY)
     dot = (b"", b".", b"..")
-    if source.parent >= 0 and target.parent >= 0:
-        _same_mount(source, target)
+    _same_mount(source, target)
     if source.base in dot:
         raise OSError(errno.EBUSY, "dot")
     if target.base in dot:
@@ -256,7 +255,8 @@ def _pinned(target: Target) -> None:
 
 
 def _same_mount(one: Target, other: Target) -> None:
-    if os.fstat(one.parent).st_dev != os.fstat(other.parent).st_dev:
+    pins = [target.parent if target.parent >= 0 else target.fd for target in (one, other)]
+    if os.fstat(pins[0]).st_dev != os.fstat(pins[1]).st_dev:
         raise OSError(errno.EXDEV, "different mounts")
 
 

@@ -46,4 +46,3 @@ def sys_ioctl(req: Request) -> Reply:
 def names_of(request: int) -> list[str]:
     """Return the names of the ioctl *request*, none where it is unknown."""
     return sorted(name for name, number in abi.REQUESTS.items() if number == request)
-

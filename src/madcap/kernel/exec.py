@@ -14,9 +14,9 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf, trust
-from madcap.kernel.judge import hide_device, require
-from madcap.kernel.lookup import EMPTY, FOLLOW, lookup, subject
+from madcap.kernel import elf, mapping, trust
+from madcap.kernel.judge import admit, hide_device, require
+from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
 from madcap.kernel.reply import Continue
 from madcap.linux import fs
 from madcap.policy import categories as C
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 _CONTINUE = Continue("the image is verified at the exec stop before any of it runs")
+_UNVERIFIED = Continue("trace/allow_unsafe_ptrace gives up the check at the call's stop")
 _FLAGS = F.AT_SYMLINK_NOFOLLOW | F.AT_EMPTY_PATH | F.AT_EXECVE_CHECK
 
 
@@ -67,6 +68,32 @@ def _exec(req: Request, target: Target) -> Reply:
     return _CONTINUE
 
 
+def sys_chdir(req: Request) -> Reply:
+    """chdir(2), notified only with trace/allow_unsafe_ptrace: nobody verifies it then."""
+    path = req.path(0)
+    if req.host.chrooted and not path.strip(b"/") and path:
+        return _UNVERIFIED
+    return _directory(req, lookup(req, F.AT_FDCWD, path, FOLLOW))
+
+
+def sys_fchdir(req: Request) -> Reply:
+    """fchdir(2), notified only with trace/allow_unsafe_ptrace."""
+    return _directory(req, from_descriptor(req, req.i32(0)))
+
+
+def _directory(req: Request, target: Target) -> Reply:
+    if target.type != F.S_IFDIR:
+        raise OSError(errno.ENOTDIR, "not a directory")
+    admit(req, target, C.CHDIR)
+    return _UNVERIFIED
+
+
+def sys_mmap(req: Request) -> Reply:
+    """mmap(2), notified only with trace/allow_unsafe_ptrace."""
+    mapping.judge(req)
+    return _UNVERIFIED
+
+
 def inspect(req: Request, target: Target) -> None:
     """Raise EACCES (ENOEXEC) where the file's format is refused by a switch."""
     options = req.host.options
@@ -103,4 +130,6 @@ def refusal(fd: int, options: set[str], *, program: bool) -> str | None:
         found = elf.inspect(lambda offset, size: os.pread(fd, size, offset))
     except elf.ElfError as error:
         raise OSError(errno.ENOEXEC, str(error)) from None
+    if found is elf.UNKNOWN:
+        raise OSError(errno.ENOEXEC, "neither ELF nor script")
     return elf.refusal(found, options, program=program)

@@ -143,12 +143,12 @@ def descriptor_name(req: Request, fd: int) -> bytes:
     text = req.link_text(fd)
     if text[:1] != b"/":
         return b"/proc/%d/fd/%s" % (req.tgid, text)
+    if text.startswith(b"/secretmem") and text in (b"/secretmem", b"/secretmem (deleted)"):
+        return b"!secretmem"
     if text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
         text = text[:-10]
         if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
             return b"!" + text[1:]
-        if text == b"/secretmem":
-            return b"!secretmem"
     return text
 
 

@@ -39,9 +39,8 @@ def judge(req: Request) -> tuple[int, int] | None:
     if not protection & _PROT_EXEC or flags & _MAP_ANONYMOUS:
         return None
     options = req.host.options
-    if "allow_unsafe_exec_memory" not in options and (
-        protection & _PROT_WRITE or flags & _MAP_SHARED_MASK == _MAP_SHARED
-    ):
+    guarded = "allow_unsafe_exec_memory" not in options
+    if guarded and (protection & _PROT_WRITE or flags & _MAP_SHARED_MASK == _MAP_SHARED):
         raise OSError(errno.EPERM, "writable and executable")
     if not req.args[1]:
         raise OSError(errno.EINVAL, "length")
@@ -49,7 +48,7 @@ def judge(req: Request) -> tuple[int, int] | None:
     status = fcntl.fcntl(fd, fcntl.F_GETFL)
     if status & F.O_PATH:
         raise OSError(errno.EBADF, "an O_PATH descriptor")
-    if status & F.O_ACCMODE != F.O_RDONLY:
+    if guarded and status & F.O_ACCMODE != F.O_RDONLY:
         raise OSError(errno.EACCES, "open for writing")
     st = os.fstat(fd)
     if st.st_mode & F.S_IFMT != F.S_IFREG and "allow_unsafe_exec_noreg" not in options:

@@ -217,6 +217,8 @@ def _readlink(req: Request, dirfd: int, index: int) -> int:
     if not path and kind != F.S_IFLNK:
         raise OSError(errno.ENOENT, "not a link")
     admit(req, target, C.READLINK)
+    if req.policy.masks and masked_fd(req, subject(req, target.name), kind) >= 0:
+        raise OSError(errno.EINVAL, "masked: what is shown in its place is not a link")
     if kind != F.S_IFLNK:
         raise OSError(errno.EINVAL, "not a link")
     if target.name == b"/proc/self":
@@ -225,6 +227,9 @@ def _readlink(req: Request, dirfd: int, index: int) -> int:
         text = b"%d/task/%d" % (req.tgid, req.tid)
     else:
         text = os.readlink(b"", dir_fd=target.fd)
+        private = b"/memfd:" + req.host.unique_name
+        if text.startswith(private):  # A copy of ours: show what it stands for.
+            text = text[len(private) :].removesuffix(b" (deleted)")
     text = text[: min(size, 65536)]
     req.write(req.args[index + 1], text)
     return len(text)

@@ -24,7 +24,14 @@ from madcap.kernel import (
 )
 from madcap.kernel import exec as exec_
 from madcap.kernel import open as open_
-from madcap.kernel.net import HANDLERS as NET
+from madcap.kernel.net import accept as net_accept
+from madcap.kernel.net import bind as net_bind
+from madcap.kernel.net import connect as net_connect
+from madcap.kernel.net import create as net_create
+from madcap.kernel.net import message as net_message
+from madcap.kernel.net import name as net_name
+from madcap.kernel.net import receive as net_receive
+from madcap.kernel.net import send as net_send
 from madcap.linux._call import NUMBERS
 from madcap.policy import categories as C
 
@@ -49,7 +56,7 @@ class Conditions:
     path may be masked; *scoped*: the kernel keeps signals inside (Landlock).
     """
 
-    __slots__ = ("enabled", "masks", "options", "readable", "scoped", "unlocked")
+    __slots__ = ("blocks", "enabled", "masks", "options", "readable", "scoped", "unlocked")
 
     def __init__(self, sandbox: Sandbox, scoped: bool) -> None:
         self.options = sandbox.options
@@ -61,6 +68,7 @@ class Conditions:
         self.readable = lock is not None and lock < 5
         self.masks = self.unlocked or any(domain.masks for domain in sandbox.domains.values())
         self.scoped = scoped
+        self.blocks = any(domain.blocklist is not None for domain in sandbox.domains.values())
 
     def on(self, mask: int) -> bool:
         """Tell whether any category of *mask* is on in any domain."""
@@ -166,6 +174,59 @@ def _msgrcv(c: Conditions) -> bool:
 def _mq(c: Conditions) -> bool:
     return not c.off("allow_unsafe_msgqueue") and c.off("allow_unsafe_perm_msgqueue")
 
+
+def _socket(c: Conditions) -> bool:
+    limits = ("allow_unsupp_socket", "allow_unsafe_kcapi", "allow_unsafe_socket")
+    return c.on(_NET) or c.unlocked or any(map(c.off, limits))
+
+
+def _socketpair(c: Conditions) -> bool:
+    return _socket(c) or c.on(C.NET_BIND)
+
+
+def _bind(c: Conditions) -> bool:
+    return c.on(C.NET_BIND) or c.unlocked
+
+
+def _connect(c: Conditions) -> bool:
+    return c.on(C.NET_CONNECT) or c.blocks or c.unlocked
+
+
+def _sendmsg(c: Conditions) -> bool:
+    return _connect(c) or c.on(C.SENDFD)
+
+
+def _accept(c: Conditions) -> bool:
+    return c.on(_NET) or c.blocks or c.unlocked
+
+
+def _names(c: Conditions) -> bool:
+    return c.on(_NET) or c.unlocked
+
+
+def _recvmsg(c: Conditions) -> bool:
+    return c.off("allow_unsafe_recvmsg") and (c.on(_NET | C.RECVFD) or c.unlocked)
+
+
+def _chdir(c: Conditions) -> bool:
+    return c.on(C.CHDIR) and not c.off("allow_unsafe_ptrace")
+
+
+def _mmap(c: Conditions) -> bool:
+    return judges_mappings(c) and not c.off("allow_unsafe_ptrace")
+
+
+def judges_mappings(c: Conditions) -> bool:
+    """Tell whether anything wants to know which files are mapped as executable."""
+    return c.on(C.EXEC | C.TPE | C.FORCE) or c.unlocked or any(map(c.off, _MAPPING_SWITCHES))
+
+
+_MAPPING_SWITCHES: Final = (
+    "allow_unsafe_exec_memory",
+    "allow_unsafe_exec_noreg",
+    "allow_unsafe_exec_stack",
+    "allow_unsafe_exec_textrel",
+)
 
 # fmt: off
 
@@ -273,32 +334,34 @@ TABLE: Final = (
     Row("semctl",             sysv.sys_semctl,                  _shm),
     Row("msgrcv",             sysv.sys_msgrcv,                  _msgrcv),
     Row("mq_open",            sysv.sys_mq_open,                 _mq),
+    Row("socket",             net_create.sys_socket,            _socket),
+    Row("socketpair",         net_create.sys_socketpair,        _socketpair),
+    Row("bind",               net_bind.sys_bind,                _bind),
+    Row("connect",            net_connect.sys_connect,          _connect),
+    Row("accept",             net_accept.sys_accept,            _accept),
+    Row("accept4",            net_accept.sys_accept4,           _accept),
+    Row("sendto",             net_send.sys_sendto,              _connect),
+    Row("sendmsg",            net_message.sys_sendmsg,          _sendmsg),
+    Row("sendmmsg",           net_message.sys_sendmmsg,         _sendmsg),
+    Row("recvfrom",           net_receive.sys_recvfrom,         _names),
+    Row("recvmsg",            net_receive.sys_recvmsg,          _recvmsg),
+    Row("recvmmsg",           net_receive.sys_recvmmsg,         _recvmsg),
+    Row("getsockname",        net_name.sys_getsockname,         _names),
+    Row("getpeername",        net_name.sys_getpeername,         _names),
+    Row("getsockopt",         net_name.sys_getsockopt,          _names),
+    Row("chdir",              exec_.sys_chdir,                  _chdir),
+    Row("fchdir",             exec_.sys_fchdir,                 _chdir),
+    Row("mmap",               exec_.sys_mmap,                   _mmap),
 )
 # fmt: on
 
-_MAPPING_SWITCHES: Final = (
-    "allow_unsafe_exec_memory",
-    "allow_unsafe_exec_noreg",
-    "allow_unsafe_exec_stack",
-    "allow_unsafe_exec_textrel",
-)
-
 #: Default-on categories that no call asks about yet.
-_UNBUILT: Final = C.PTY | C.SENDFD | C.RECVFD
+_UNBUILT: Final = C.PTY
 
 
 def unbuilt_categories() -> list[str]:
     """Return the names of the categories that are on by default and not enforced yet."""
     return C.names_of(_UNBUILT)
-
-
-def _net(name: str) -> When:
-    net = _NET
-    if name == "bind":
-        return lambda c: c.on(C.NET_BIND) or c.unlocked
-    if name in ("connect", "sendto", "sendmsg", "sendmmsg"):
-        return lambda c: c.on(C.NET_CONNECT) or c.unlocked or (c.on(C.SENDFD) and "msg" in name)
-    return lambda c: c.on(net) or c.unlocked or c.off("allow_unsupp_socket")
 
 
 def stops(c: Conditions) -> frozenset[str]:
@@ -308,15 +371,14 @@ def stops(c: Conditions) -> frozenset[str]:
     names = set()
     if c.on(C.CHDIR):
         names |= {"chdir", "fchdir"}
-    if c.on(C.EXEC | C.TPE | C.FORCE) or c.unlocked or any(map(c.off, _MAPPING_SWITCHES)):
+    if judges_mappings(c):
         names.add("mmap")
     return frozenset(names)
 
 
 def rows() -> list[Row]:
     """Return all rows that this machine has a call for."""
-    table = [*TABLE, *(Row(name, handler, _net(name)) for name, handler in NET)]
-    return [row for row in table if row.name in NUMBERS]
+    return [row for row in TABLE if row.name in NUMBERS]
 
 
 def plan(conditions: Conditions) -> tuple[Handlers, frozenset[str], dict[str, int]]:

@@ -92,6 +92,8 @@ def sys_fanotify_mark(req: Request) -> int:
         req.alive()
         return _fanotify_mark(fd, flags, mask, F.AT_FDCWD, None)
     if not req.args[4]:
+        if dirfd < 0:
+            raise OSError(errno.EBADF, "bad descriptor")
         target = from_descriptor(req, dirfd)
     else:
         follow = 0 if flags & _FAN_DONT_FOLLOW else FOLLOW

@@ -147,6 +147,11 @@ def _missing(*_args: object) -> int:
     return -1
 
 
+def peek(address: int, size: int) -> bytes:
+    """Return a copy of *size* bytes of our own memory."""
+    return ctypes.string_at(address, size)
+
+
 def empty_handler(signal: int) -> None:
     """Install a C handler for *signal* that does nothing, without SA_RESTART (sigaction(2))."""
     # struct sigaction of glibc and musl on 64-bit: handler, 128 bytes of mask, flags, restorer.

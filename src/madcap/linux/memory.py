@@ -13,7 +13,7 @@ import os
 import struct
 
 from madcap.abi.flags import PATH_MAX
-from madcap.linux._call import Buffer, c_int, c_ulong, c_void_p, direct, get_errno
+from madcap.linux._call import Buffer, c_int, c_ulong, c_void_p, direct, get_errno, peek
 from madcap.linux.fs import openat2
 
 PAGE = 4096
@@ -162,9 +162,7 @@ class Memory:
         fd = openat2(self._proc, b"%d/mem" % tid, os.O_WRONLY if write else os.O_RDONLY)
         try:
             if write:
-                if local != self._buffer.address:
-                    raise OSError(errno.EFAULT, "a foreign buffer")
-                return os.pwrite(fd, self._buffer.data[:size], address)
+                return os.pwrite(fd, peek(local, size), address)
             data = os.pread(fd, size, address)
             self._buffer.data[: len(data)] = data
             return len(data)

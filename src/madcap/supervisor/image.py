@@ -55,7 +55,8 @@ class ExecVerifier:
             fds.append(fd)
             program = self._name(fd)
             self._check(pid, program, fd, fds, program=True)
-            loader = self._loader(pid, program)
+            st = os.fstat(fd)
+            loader = self._loader(pid, (st.st_dev, st.st_ino))
             if loader is not None:
                 path, device, inode = loader
                 fd = openat2(host.root, path, F.O_PATH, F.RESOLVE_NO_SYMLINKS)
@@ -77,14 +78,16 @@ class ExecVerifier:
             return b"!" + text[1:-10]
         return text
 
-    def _loader(self, pid: int, program: bytes) -> tuple[bytes, int, int] | None:
+    def _loader(self, pid: int, program: tuple[int, int]) -> tuple[bytes, int, int] | None:
         """Return (path, device, inode) of the ELF interpreter out of the maps, if there is one."""
         for line in read_file(self._host.proc, b"%d/maps" % pid).split(b"\n"):
             fields = line.split(None, 5)
-            if len(fields) < 6 or fields[5][:1] != b"/" or fields[5] == program:
+            if len(fields) < 6 or fields[5][:1] != b"/":
                 continue
             major, _, minor = fields[3].partition(b":")
-            return fields[5], os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+            device, inode = os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+            if not mapping.same(program, (device, inode)):
+                return fields[5], device, inode
         return None
 
     def _check(self, pid: int, name: bytes, fd: int, fds: list[int], *, program: bool) -> None:
