@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         pytest.param(0, 1, 0, errno.EAFNOSUPPORT, id="unspec"),
         pytest.param(1, 1, 2, errno.EPROTONOSUPPORT, id="unix protocol"),
         pytest.param(1, 4, 0, errno.ESOCKTNOSUPPORT, id="unix type"),
+        pytest.param(1, 7, 2, errno.EPROTONOSUPPORT, id="unix protocol before type"),
+        pytest.param(2, 7, -1, errno.EINVAL, id="inet protocol before type"),
         pytest.param(2, 3, -1, errno.EINVAL, id="raw, bad protocol"),
         pytest.param(2, 3, 0, errno.EPROTONOSUPPORT, id="raw, no protocol"),
         pytest.param(2, 3, 1, errno.EPERM, id="raw"),

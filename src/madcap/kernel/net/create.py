@@ -107,8 +107,6 @@ def check(req: Request, family: int, kind: int, protocol: int) -> None:
 
 
 def _check_unix(kind: int, protocol: int) -> None:
-    if kind not in _NAMED_TYPES:
-        raise OSError(errno.ESOCKTNOSUPPORT, "type")
     if protocol not in (0, a.AF_UNIX):
         raise OSError(errno.EPROTONOSUPPORT, "protocol")
     if kind not in (a.SOCK_STREAM, a.SOCK_DGRAM, a.SOCK_RAW, a.SOCK_SEQPACKET):
@@ -116,9 +114,9 @@ def _check_unix(kind: int, protocol: int) -> None:
 
 
 def _check_inet(req: Request, family: int, kind: int, protocol: int) -> None:
-    if kind not in _NAMED_TYPES:
-        raise OSError(errno.ESOCKTNOSUPPORT, "type")
     bad = not 0 <= protocol < _IPPROTO_MAX
+    if kind not in _NAMED_TYPES:
+        raise OSError(errno.EINVAL if bad else errno.ESOCKTNOSUPPORT, "type")
     if kind == a.SOCK_RAW:
         if bad:
             raise OSError(errno.EINVAL, "protocol")
