@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever a command line holds, it is refused in words and never by an exception of ours."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madcap import events
+from madcap.cli import main as module
+
+WORDS = st.sampled_from(
+    [
+        *b"""allow/ deny/ read all net/bind + - ^ : ! / @ sandbox/ default/ trace/ lock lock: on off mask
+    block rlimit/ mem/max timeout bind setenv!A= ${A} ~ $ ioctl fs force log/level 10.0.0.0/8!80 ***
+    [ \\ , 1 domain move/ segvguard/ tpe/ ipc: unshare/ setuid 0 .. root: link allow/lock/ uts/
+    pid/max: 99999999999999999999999999999999999999999999""".split(),
+        *(b"include ", b"include_profile "),
+    ]
+)
+COMMANDS = st.lists(WORDS | st.binary(max_size=3), max_size=6).map(b"".join)
+OPTIONS = st.sampled_from([b"-m", b"-p", b"-P", b"-t", b"-e", b"-E", b"-a", b"-v", b"-x", b"-q"])
+
+
+@given(st.lists(st.tuples(OPTIONS, COMMANDS), max_size=4))
+def test_no_command_line_ends_in_an_internal_error(pairs: list[tuple[bytes, bytes]]) -> None:
+    said: list[str] = []
+    words = [word.replace(b"\0", b"") for pair in pairs for word in pair]
+    environ = {b"SYD_LOG_FD": b"-1", b"A": b"x", b"HOME": b"/var/empty"}
+    kept = {name: getattr(events, name) for name in ("fd", "level", "pretty", "verbose")}
+    with (
+        mock.patch.multiple(events, **kept),
+        mock.patch.object(module, "_complain", said.append),
+        mock.patch.object(module.Invocation, "start", return_value=0),
+        mock.patch.object(module, "_answer", return_value=0),
+    ):
+        status = module.main([b"madcap", b"-v", *words], environ)
+    assert status != module.PANIC, said
+    assert not any("internal error" in line for line in said)
