@@ -59,7 +59,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Started:
     module = ModuleType("madcap.sandbox")
     module.run = there.run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "madcap.sandbox", module)
-    for name in ("fd", "level", "pretty", "verbose", "identity"):
+    for name in ("fd", "level", "pretty", "verbose", "identity", "burst", "interval"):
         monkeypatch.setattr(events, name, getattr(events, name))
     monkeypatch.chdir(tmp_path)
     return there
@@ -166,8 +166,15 @@ def test_settings_become_options_of_the_sandbox(started: Started) -> None:
 def test_verbosity_is_a_counter_that_stops_at_three(started: Started) -> None:
     started(b"-v", b"true")
     assert events.verbose == 2
+    started(b"-vvvvvv", b"-m", b"log/verbose:1", b"-v", b"true")
+    assert events.verbose == 2
     started(b"-vvvvvv", b"true")
     assert events.verbose == 3
+
+
+def test_commands_about_the_log_act_at_once(started: Started) -> None:
+    started(b"-mlog/level:crit", b"-mlog/rlimit_burst:3", b"-mlog/rlimit_interval:7", b"true")
+    assert (events.level, events.burst, events.interval) == (events.CRIT, 3, 7)
 
 
 def test_failed_step_of_the_sandbox_is_reported_with_its_errno(

@@ -13,9 +13,9 @@ from madcap.cli import main as module
 
 WORDS = st.sampled_from(
     [
-        *b"""allow/ deny/ read all net/bind + - ^ : ! / @ sandbox/ default/ trace/ lock lock: on off mask
-    block rlimit/ mem/max timeout bind setenv!A= ${A} ~ $ ioctl fs force log/level 10.0.0.0/8!80 ***
-    [ \\ , 1 domain move/ segvguard/ tpe/ ipc: unshare/ setuid 0 .. root: link allow/lock/ uts/
+        *b"""allow/ deny/ read all net/bind + - ^ : ! / @ sandbox/ default/ trace/ lock lock: on off
+    block rlimit/ mem/max timeout bind setenv!A= ${A} ~ $ ioctl fs force log/level 10.0.0.0/8!80
+    mask *** [ \\ , 1 domain move/ segvguard/ tpe/ ipc: unshare/ setuid 0 .. root: link allow/lock/ uts/
     pid/max: 99999999999999999999999999999999999999999999""".split(),
         *(b"include ", b"include_profile "),
     ]
@@ -29,7 +29,8 @@ def test_no_command_line_ends_in_an_internal_error(pairs: list[tuple[bytes, byte
     said: list[str] = []
     words = [word.replace(b"\0", b"") for pair in pairs for word in pair]
     environ = {b"SYD_LOG_FD": b"-1", b"A": b"x", b"HOME": b"/var/empty"}
-    kept = {name: getattr(events, name) for name in ("fd", "level", "pretty", "verbose")}
+    names = ("fd", "level", "pretty", "verbose", "burst", "interval")
+    kept = {name: getattr(events, name) for name in names}
     with (
         mock.patch.multiple(events, **kept),
         mock.patch.object(module, "_complain", said.append),

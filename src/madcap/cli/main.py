@@ -228,7 +228,9 @@ class Invocation:
             if option in ("m", "p", "P", "t", "x", "e"):
                 self._configure(option)
             elif option == "v":
-                events.verbose = min(events.verbose + 1, 3)
+                sandbox = self.session.sandbox
+                sandbox.verbose = min(sandbox.verbose + 1, 3)
+                sandbox.configure_log()
             elif option in ("f", "l"):
                 self.wants_user = True
             elif option == "c":

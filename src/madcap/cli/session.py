@@ -50,6 +50,8 @@ class Configuration(Sandbox):
         except PolicyError as error:
             log_refusal(command, error.errno)
             raise
+        if "log/" in command:
+            self.configure_log()
         if events.level >= events.DEBUG:
             events.emit(
                 events.DEBUG,
@@ -96,6 +98,13 @@ class Configuration(Sandbox):
         if not self._announced:
             self._announced = True
             environment.announce(self.environ)
+
+    def configure_log(self) -> None:
+        """Make the log what the commands of the family ``log/`` say."""
+        if self.log_level is not None:
+            events.level = self.log_level
+        events.verbose = self.verbose
+        events.interval, events.burst = self.log_interval, self.log_burst
 
     def load_file(self, path: str) -> None:
         """Apply the configuration file *path*."""
