@@ -15,8 +15,8 @@ WORDS = st.sampled_from(
     [
         *b"""allow/ deny/ read all net/bind + - ^ : ! / @ sandbox/ default/ trace/ lock lock: on off
     block rlimit/ mem/max timeout bind setenv!A= ${A} ~ $ ioctl fs force log/level 10.0.0.0/8!80
-    mask *** [ \\ , 1 domain move/ segvguard/ tpe/ ipc: unshare/ setuid 0 .. root: link allow/lock/ uts/
-    pid/max: 99999999999999999999999999999999999999999999""".split(),
+    mask *** [ \\ , 1 domain move/ segvguard/ tpe/ ipc: unshare/ setuid 0 .. root: link allow/lock/
+    uts/ pid/max: 99999999999999999999999999999999999999999999""".split(),
         *(b"include ", b"include_profile "),
     ]
 )
