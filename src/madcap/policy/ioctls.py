@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from errno import EBUSY, EINVAL, ENOSPC, EOPNOTSUPP, EPERM
 
-from madcap.abi import ioctl as abi  # type: ignore[attr-defined]
+from madcap.abi import ioctl as abi
 from madcap.errors import PolicyError
 from madcap.policy.blame import nearest
 from madcap.policy.domain import LIST_MAX
@@ -45,15 +45,13 @@ class Ioctls:
         self._initial = False
         for names, allowed in ((abi.DEFAULT_ALLOW, True), (abi.DEFAULT_DENY, False)):
             for name in names:
-                request = abi.REQUESTS.get(name)
-                if request is not None:
-                    self.put(request, allowed)
+                self.put(abi.DEFAULT_REQUESTS[name], allowed)
 
     def put(self, request: int, allowed: bool) -> None:
         """Let the answer for *request*, and for its family if it has one, be *allowed*."""
         if self._initial:
             self._load()
-        varying = family_mask(request)
+        varying = abi.varying(request)
         if varying:
             self._varying[request & ~varying] = allowed
         else:
@@ -63,7 +61,7 @@ class Ioctls:
         """Forget *request* when its answer is *allowed*."""
         if self._initial:
             self._load()
-        varying = family_mask(request)
+        varying = abi.varying(request)
         answers = self._varying if varying else self._exact
         key = request & ~varying
         if answers.get(key) is allowed:
@@ -75,7 +73,7 @@ class Ioctls:
             self._load()
         answer = self._exact.get(request)
         if answer is None and self._varying:
-            varying = family_mask(request)
+            varying = abi.varying(request)
             if varying:
                 answer = self._varying.get(request & ~varying)
         return answer
@@ -87,7 +85,7 @@ class Ioctls:
         found = [(request, 0) for request, allowed in self._exact.items() if not allowed]
         for request, allowed in self._varying.items():
             if not allowed:
-                found.append((request, family_mask(request)))
+                found.append((request, abi.varying(request)))
         return found
 
     def count(self) -> int:
@@ -102,15 +100,6 @@ class Ioctls:
         other._exact = dict(self._exact)
         other._varying = dict(self._varying)
         return other
-
-
-def family_mask(request: int) -> int:
-    """Return the bits in which the family of *request* varies, or 0 when it has none."""
-    mask: int
-    for base, mask in abi.FAMILIES:
-        if (request ^ base) & ~mask & 0xFFFF_FFFF == 0:
-            return mask
-    return 0
 
 
 def requests_of(item: str) -> list[int]:

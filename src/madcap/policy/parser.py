@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from errno import EINVAL
+from errno import EBUSY, EINVAL, ENOENT
 
 from madcap.errors import PolicyError
 from madcap.policy import access, trace
@@ -122,21 +122,105 @@ def _mask(box: Sandbox, _word: str, rest: str) -> None:
     masks.command(box, rest)
 
 
+def _limit(box: Sandbox, word: str, rest: str) -> None:
+    from madcap.policy import limits
+
+    limits.COMMANDS[word](box, rest)
+
+
+def _service(box: Sandbox, word: str, rest: str) -> None:
+    from madcap.policy import services
+
+    services.COMMANDS[word](box, rest)
+
+
+def _identity(box: Sandbox, word: str, rest: str) -> None:
+    from madcap.policy import identity
+
+    identity.command(box, word, rest)
+
+
+def _force(box: Sandbox, _word: str, rest: str) -> None:
+    from madcap.policy import force
+
+    force.command(box, rest)
+
+
+def _mount(box: Sandbox, word: str, rest: str) -> None:
+    from madcap.policy import mounts
+
+    mounts.command(box, word, rest)
+
+
+def _control(box: Sandbox, word: str, rest: str) -> None:
+    """Do ``cmd/exec!…`` and ``cmd/move!…``; of all unknown commands only these are ENOENT."""
+    tail = _slash(rest, word + rest)
+    if tail.startswith("move!"):
+        from madcap.policy import domains
+
+        domains.move_now(box, tail[5:])
+    elif tail.startswith("exec!"):
+        box.execute_outside(tail[5:])
+    else:
+        what = f"unknown command {word}{rest!r}"
+        raise PolicyError(ENOENT, what, expected="cmd/exec! or cmd/move!")
+
+
+def _show(box: Sandbox, word: str, rest: str) -> None:
+    if rest:
+        raise unknown(word + rest)
+    box.require_free()
+    if box.running:
+        raise PolicyError(EBUSY, "the state is read from /dev/syd while the sandbox runs")
+    from madcap.policy import report
+
+    box.show(report.dump_text(box) if word == "dump" else report.stat_text(box))
+
+
 FAMILIES: dict[str, Family] = {
+    "bind": _mount,
     "block": _block,
     "clearenv": _process,
+    "cmd": _control,
     "default": _default,
     "domain": _domain,
+    "dump": _show,
+    "force": _force,
     "include_profile": _include_profile,
+    "ipc": _service,
     "l": _lock,
+    "link": _mount,
     "lock": _lock,
+    "log": _service,
     "mask": _mask,
+    "mem": _limit,
+    "mkdir": _mount,
+    "mkfifo": _mount,
+    "mkfile": _mount,
     "move": _move,
+    "nullfd": _process,
     "passenv": _process,
     "passfd": _process,
-    "nullfd": _process,
+    "pid": _limit,
+    "pipe": _limit,
+    "proxy": _service,
+    "pty": _service,
+    "rlimit": _limit,
+    "root": _mount,
     "sandbox": _sandbox,
+    "segvguard": _limit,
     "setenv": _process,
+    "setgid": _identity,
+    "setuid": _identity,
+    "stat": _show,
+    "symlink": _mount,
+    "time": _limit,
+    "timeout": _limit,
+    "tpe": _limit,
     "trace": _trace,
     "unsetenv": _process,
+    "unshare": _mount,
+    "uts": _service,
+    "workdir": _mount,
+    "xattr": _limit,
 }

@@ -7,10 +7,10 @@ force; `subject` is the one commands are about, which differs only while an ``@N
 
 from __future__ import annotations
 
-from errno import EBUSY, EINVAL, EPERM
+from errno import EBUSY, ECANCELED, EINVAL, ENODATA, ENOSYS, EPERM
 
 from madcap.errors import PolicyError
-from madcap.policy import lock, parser, values
+from madcap.policy import categories, lock, parser, values
 from madcap.policy.domain import Domain
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from madcap.errors import Origin
     from madcap.policy.landlock import Landlock
+    from madcap.policy.mounts import Mount
 
     # Returns the text of a built-in profile, or None when there is none of that name.
     Profiles = Callable[[str], str | None]
@@ -75,6 +76,8 @@ class Sandbox:
         self.environ = environ
         self.host = host or Host()
         self.profiles = profiles
+        self.spawn: Callable[[list[bytes]], None] | None = None  # Runs a program outside.
+        self.output: Callable[[str], None] | None = None  # Prints what dump and stat ask for.
         self.running = False
         self.lock: int | None = None
         default = Domain("default")
@@ -93,6 +96,37 @@ class Sandbox:
         self.passenv: list[str] = []
         self.passfd: list[tuple[int, int]] = [(0, 2)]  # Sorted ranges, both ends included.
         self.nullfd: set[int] = set()
+        self.pipe_max = self.host.page_size
+        self.xattr_max = 512
+        self.timeout: int | None = None  # Nanoseconds.
+        self.boot_time: int | None = None
+        self.monotonic_time: int | None = None
+        # Soft and hard at once; None leaves a limit alone.
+        self.rlimits: dict[str, int | None] = dict.fromkeys(
+            ("core", "memlock", "msgqueue", "nice", "rtprio", "rttime"), 0
+        )
+        self.transit_uids: list[tuple[int, int]] = []
+        self.transit_gids: list[tuple[int, int]] = []
+        self.unshared: set[str] = set()  # Namespaces of the sandbox itself.
+        self.root: str | bytes | None = None  # tmpfs or ramfs, or a path.
+        self.root_map = False
+        self.root_fake = False
+        self.workdir: bytes | None = None
+        self.mounts: list[Mount] = []
+        self.proxy_addr = self.proxy_ext_addr = "127.0.0.1"
+        self.proxy_port = self.proxy_ext_port = 9050
+        self.proxy_ext_unix: bytes | None = None
+        self.pty_rows: int | None = None
+        self.pty_columns: int | None = None
+        self.ipc_address: bytes | None = None
+        self.ipc_uid: int | None = self.host.uid
+        self.ipc_gid: int | None = self.host.gid
+        self.ipc_max = 64
+        self.ipc_idle = 60
+        self.log_level: int | None = None  # Until a command sets it; as syslog(3) counts.
+        self.verbose = 1
+        self.log_interval = 5_000_000_000  # Nanoseconds.
+        self.log_burst = 10
 
     # -- what commands ask first ------------------------------------------------------------------
 
@@ -188,6 +222,26 @@ class Sandbox:
         """Apply the configuration file *path*."""
         raise PolicyError(EINVAL, f"no files can be read here: {path}")
 
+    def execute_outside(self, text: str) -> None:
+        """Run a program outside the sandbox, as ``cmd/exec!`` asks; *text* is its words.
+
+        The words are parted by the byte 0x1f. Starting it is left to `spawn`.
+        """
+        self.require_free()
+        if not self.running:
+            raise PolicyError(ECANCELED, "possible only while the sandbox runs")
+        words = text.split("\x1f")
+        if not words[0]:
+            raise PolicyError(EINVAL, "no program to run")
+        if self.spawn is None:
+            raise PolicyError(ENOSYS, "no program can be started from here")
+        self.spawn([word.encode("utf-8", "surrogateescape") for word in words])
+
+    def show(self, text: str) -> None:
+        """Print *text*, the state of the sandbox, through `output`."""
+        if self.output is not None:
+            self.output(text)
+
     # -- what happens at certain moments ----------------------------------------------------------
 
     def seal(self) -> None:
@@ -202,3 +256,33 @@ class Sandbox:
                 if rule.mask:
                     kept.append(rule)
             domain.replace_rules(kept)
+
+    def derive(self) -> None:
+        """Settle what follows from all commands given, just before the sandbox is made."""
+        default = self.domains["default"]
+        if not self.unshared.isdisjoint(("mount", "pid")):
+            self.unshared |= {"mount", "pid"}
+        if default.enabled & categories.PROXY:
+            self.unshared.add("net")
+        for domain in self.domains.values():
+            if domain.mem_max or domain.mem_vm_max:
+                domain.enabled |= categories.MEM
+            if domain.pid_max:
+                domain.enabled |= categories.PID
+            domain.touch()
+        for option, pairs, own in (
+            ("allow_safe_setuid", self.transit_uids, self.host.uid),
+            ("allow_safe_setgid", self.transit_gids, self.host.gid),
+        ):
+            if pairs:
+                self.options.add(option)
+            if option in self.options and own not in [source for source, _ in pairs]:
+                raise PolicyError(ENODATA, f"trace/{option} has no way from the present id {own}")
+
+    def start(self) -> None:
+        """Mark the sandbox as running; a lock that was never set closes now."""
+        if self.lock is None:
+            lock.set_state(self, lock.ON if self.ipc_address is None else lock.IPC)
+        if self.locked:
+            self.seal()
+        self.running = True

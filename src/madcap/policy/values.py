@@ -37,6 +37,8 @@ U64: Final = (1 << 64) - 1
 
 DIGITS: Final = {10: frozenset("0123456789"), 16: HEX, 8: frozenset("01234567")}
 
+FLOAT: Final = frozenset("0123456789._eE+-")
+
 UNITS: Final = {
     "ns": ("ns", "nanos", "nanosecond", "nanoseconds"),
     "us": ("us", "µs", "micros", "microsecond", "microseconds"),
@@ -118,99 +120,121 @@ def octal(text: str, high: int) -> int:
     raise invalid("mode", text, f"octal digits, at most {high:o}")
 
 
-def _decimal_fraction(text: str, index: int) -> tuple[int, int, int]:
-    """Return mantissa, decimal places and the index after the number at *index* of *text*."""
-    start = index
-    places = 0
+def _mantissa(text: str, index: int) -> tuple[int, int, int]:
+    """Return the digits, how many follow the point, and the index after the number at *index*.
+
+    The digits are -1 when there are none.
+    """
     digits = DIGITS[10]
+    start = index
     while index < len(text) and text[index] in digits:
         index += 1
     whole = text[start:index]
-    if index < len(text) and text[index] == ".":
+    places = 0
+    if text[index : index + 1] == ".":
         point = index = index + 1
         while index < len(text) and text[index] in digits:
             index += 1
         places = index - point
         whole += text[point:index]
-    if not whole or len(whole) > 100:
+    if not whole or len(whole) > 1000:
         return -1, 0, index
     return int(whole), places, index
 
 
+def power_of_ten(exponent: int) -> int:
+    """Return ten to the power *exponent*, which is not negative."""
+    return int("1" + "0" * exponent)
+
+
 def size(text: str) -> int:
-    """Return the number of bytes *text* means, such as 64k or 1.5GiB."""
-    plain = text.replace(" ", "").replace("_", "")
-    mantissa, places, index = _decimal_fraction(plain, 0)
-    rest = plain[index:].lower()
-    if rest[:1] == "e" and rest[1:2] and rest[1:2] in "+-0123456789":
-        end = 2
+    """Return the number of bytes *text* means, such as 64k or 1.5GiB.
+
+    An E after the number begins an exponent, unless nothing that could be one follows: then it is
+    the unit.
+    """
+    plain = text.replace(" ", "").replace("_", "").lower()
+    mantissa, places, index = _mantissa(plain, 0)
+    rest = plain[index:]
+    if plain[:1] == "." or mantissa < 0:
+        raise invalid("size", text, "a number and perhaps a unit: K, M, G, T, P or E")
+    if rest[:1] == "e" and rest[1:] not in ("", "b", "i", "ib"):
+        end = 2 if rest[1] in "+-" else 1
+        first = end
         while end < len(rest) and rest[end] in DIGITS[10]:
             end += 1
-        digits = rest[1:end].lstrip("+-")
-        if not digits or len(digits) > 3:
-            mantissa = -1
-        else:
-            places -= int(rest[1:end])
+        exponent = int(rest[first:end][-4:] or "0") if end - first < 1000 else 9999
+        places += exponent if rest[1] == "-" else -exponent
         rest = rest[end:]
     unit = rest.removesuffix("b").removesuffix("i")
     power = "kmgtpe".find(unit) + 1 if unit else 0
-    if (
-        mantissa < 0
-        or len(unit) > 1
-        or (unit and not power)
-        or (not unit and rest not in ("", "b"))
-    ):
+    if len(unit) > 1 or (unit and not power) or places < -19:
         raise invalid("size", text, "a number and perhaps a unit: K, M, G, T, P or E")
-    bytes_ = mantissa << (10 * power)
+    total = mantissa << (10 * power)
     if places > 0:
-        scale = int("1" + "0" * places)
-        bytes_ = (bytes_ + scale // 2) // scale
+        scale = power_of_ten(places)
+        total = (total + scale // 2) // scale
     else:
-        bytes_ *= int("1" + "0" * -places)
-    if bytes_ > U64:
+        total *= power_of_ten(-places)
+    if total > U64:
         raise PolicyError(EINVAL, f"{text} bytes do not fit in 64 bits")
-    return bytes_
+    return total
 
 
 def duration(text: str, unit: int = 1_000_000_000) -> int:
     """Return the nanoseconds *text* means; a plain integer counts units of *unit* nanoseconds."""
     try:
         return number(text) * unit
-    except PolicyError as error:
-        if error.errno == EOVERFLOW:
-            raise
+    except PolicyError:
+        total = _milliseconds(text)
+    if total is None:
+        total = _units(text)
+    if total is None:
+        raise invalid("duration", text, "seconds, or numbers with units such as 1h 30m")
+    if total // 1_000_000_000 > U64:
+        raise PolicyError(EOVERFLOW, f"duration {text} is too long")
+    return total
+
+
+def _milliseconds(text: str) -> int | None:
+    """Return what a number that is no integer means: it counts milliseconds, for every command."""
+    if not text or not FLOAT.issuperset(text):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if not 0 <= value < 1e40:
+        return None
+    return int(value * 1_000_000)
+
+
+def _units(text: str) -> int | None:
+    """Return the sum of the numbers with units in *text*."""
     total = 0
-    index = 0
     plain = text.rstrip(" ")
+    index = 1 if plain[:1] == "+" else 0
     while True:
-        mantissa, places, end = _decimal_fraction(plain, index)
-        if mantissa < 0 or plain[index : index + 1] == ".":
-            break
+        mantissa, places, end = _mantissa(plain, index)
+        if mantissa < 0 or mantissa // power_of_ten(places) > U64:
+            return None
+        while plain[end : end + 1] == " ":
+            end += 1
         start = end
-        while start < len(plain) and plain[start] == " ":
-            start += 1
-        after = start
-        while after < len(plain) and (plain[after].isalpha()):
-            after += 1
-        word = plain[start:after].lower()
-        if not word and index == 0 and after == len(plain) and places:
-            scale = 1_000_000  # A bare fraction counts milliseconds, whatever the command.
-        else:
-            names = [short for short, long in UNITS.items() if word in long]
-            if not names:
-                break
-            scale = NANOSECONDS[names[0]]
-        total += mantissa * scale // int("1" + "0" * places)
-        index = after
+        while end < len(plain) and plain[end].isalpha():
+            end += 1
+        word = plain[start:end].lower()
+        names = [short for short, long in UNITS.items() if word in long]
+        if not names:
+            return None
+        total += mantissa * NANOSECONDS[names[0]] // power_of_ten(places)
+        index = end
+        if plain[index : index + 1] == ",":
+            index += 1
         if index == len(plain):
-            if total // 1_000_000_000 > U64:
-                raise PolicyError(EOVERFLOW, f"duration {text} is too long")
             return total
-        if plain[index] == ",":
+        while plain[index : index + 1] == " ":
             index += 1
-        while index < len(plain) and plain[index] == " ":
-            index += 1
-    raise invalid("duration", text, "seconds, or numbers with units such as 1h 30m")
 
 
 def namespaces(text: str) -> set[str]:
