@@ -212,3 +212,16 @@ def test_bad_number_of_threads_ends_before_the_command(
     assert main([b"madcap", b"true"], {b"SYD_NPROC": value, b"SYD_LOG_FD": b"-1"}) == 101
     assert not started.calls
     assert capfd.readouterr().err == "madcap: SYD_NPROC must be a number from 1\n"
+
+
+@pytest.mark.parametrize("form", ["dump", "stat"])
+def test_state_is_printed_on_standard_error(
+    started: Started,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    monkeypatch.setattr(f"madcap.policy.report.{form}_text", lambda _box: f"the {form}")
+    started(b"-m", form.encode(), b"true")
+    assert capfd.readouterr().err == f"the {form}\n"
+    assert main([b"madcap", b"-mlock:drop", b"-m", form.encode(), b"true"], {}) == 1

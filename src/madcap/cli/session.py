@@ -46,7 +46,10 @@ class Configuration(Sandbox):
         """Carry out *command* and log what became of it; raise PolicyError if it is refused."""
         self._announce()
         try:
-            super().execute(command, origin)
+            if command in ("dump", "stat"):
+                self._print(command, origin)
+            else:
+                super().execute(command, origin)
         except PolicyError as error:
             log_refusal(command, error.errno)
             raise
@@ -98,6 +101,21 @@ class Configuration(Sandbox):
         if not self._announced:
             self._announced = True
             environment.announce(self.environ)
+
+    def _print(self, form: str, origin: Origin | None) -> None:
+        """Write the state to standard error, as JSON (*form* is `dump`) or for people (`stat`)."""
+        if self.locked or self.in_drop:
+            raise PolicyError(errno.EPERM, f"the lock forbids {form}", origin)
+        if self.running:
+            raise PolicyError(errno.EBUSY, "possible only before the sandbox starts", origin)
+        from madcap.policy import report
+
+        text = report.dump_text(self) if form == "dump" else report.stat_text(self)
+        data = text.encode("utf-8", "backslashreplace")
+        if not data.endswith(b"\n"):
+            data += b"\n"
+        while data:
+            data = data[os.write(2, data) :]
 
     def configure_log(self) -> None:
         """Make the log what the commands of the family ``log/`` say."""
