@@ -13,7 +13,7 @@ import time
 from madcap import events
 from madcap.confine.child import GO, Launch
 from madcap.confine.child import run as run_child
-from madcap.confine.plan import child_limits, ioctl_denials
+from madcap.confine.plan import child_limits, ioctl_denials, unbuilt
 from madcap.errors import ConfineError, UnsupportedError
 from madcap.filter.plan import Plan
 from madcap.filter.rules import guest_programs
@@ -58,6 +58,9 @@ def run(
     been run then.
     """
     _check_kernel()
+    missing = unbuilt(sandbox)
+    if missing:
+        raise UnsupportedError(missing)
     if sandbox.lock is None:
         sandbox.lock = 5
     options = sandbox.options
@@ -80,7 +83,7 @@ def run(
             mmap_min_addr=_number(b"/proc/sys/vm/mmap_min_addr", 4096),
             pipe_max=sandbox.pipe_max,
             scoped_signals=scoped,
-            fake_root=sandbox.fake_root,
+            fake_root=sandbox.root_fake,
         )
     )
     try:
@@ -272,7 +275,7 @@ def _start_threads(host: Host, handlers: object) -> None:
     host.blocking = pool.blocking
     _guarded(lambda: lockdown.confine_interrupter(host.pid), interrupter.run)
     if host.sandbox.timeout is not None:
-        _guarded(lockdown.confine_timer, lambda: _expire(host.sandbox.timeout or 0))
+        _guarded(lockdown.confine_timer, lambda: _expire((host.sandbox.timeout or 0) / 1e9))
     pool.start()
 
 

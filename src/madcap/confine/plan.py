@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from madcap.abi import ioctl
+from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,3 +35,28 @@ def child_limits(sandbox: Sandbox) -> list[tuple[int, int, int]]:
         for name, value in sandbox.rlimits.items()
         if value is not None
     ]
+
+
+def unbuilt(sandbox: Sandbox) -> str | None:
+    """Return what *sandbox* asks for that would restrict the guest and is not built yet.
+
+    Nothing that restricts is accepted and ignored: the start fails instead.
+    """
+    domain = sandbox.domains["default"]
+    wanted = (
+        ("unshare/…: namespaces", bool(sandbox.unshared)),
+        ("root, workdir, bind …: mounts", sandbox.root is not None or bool(sandbox.mounts)),
+        ("time/…: clock offsets", sandbox.boot_time is not None),
+        ("time/…: clock offsets", sandbox.monotonic_time is not None),
+        ("sandbox/proxy", bool(domain.enabled & C.PROXY)),
+        ("sandbox/force: checksums", bool(domain.enabled & C.FORCE)),
+        ("mem/max, mem/vm_max: memory limits", bool(domain.mem_max or domain.mem_vm_max)),
+        ("pid/max: the limit of tasks", bool(domain.pid_max)),
+        ("setuid, setgid: id transitions", bool(sandbox.transit_uids or sandbox.transit_gids)),
+        ("move/…: moves between domains", any(d.moves for d in sandbox.domains.values())),
+        ("ipc: the control socket", sandbox.ipc_address is not None),
+    )
+    for what, asked in wanted:
+        if asked:
+            return what
+    return None
