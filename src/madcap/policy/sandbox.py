@@ -79,6 +79,9 @@ class Sandbox:
         self.spawn: Callable[[list[bytes]], None] | None = None  # Runs a program outside.
         self.output: Callable[[str], None] | None = None  # Prints what dump and stat ask for.
         self.running = False
+        self.eldest = 0  # The first process, and what stands for it once it is there.
+        self.eldest_fd = -100
+        self.chrooted = False
         self.lock: int | None = None
         default = Domain("default")
         self.domains: dict[str, Domain] = {"default": default}
