@@ -215,6 +215,8 @@ def _supervise(host: Host, launch: Launch, handlers: object) -> int:
         os.kill(child, 9)
         raise ConfineError(str(error.strerror), error.errno or errno.EPERM) from error
     _raise_limits()
+    events.read_proc = lambda pid, name: _read_proc(host, pid, name)
+    events.read_link = lambda pid, name: _read_link(host, pid, name)
     seccomp.set_sync_wake_up(host.listener)
     host.sandbox.running = True
     catch_quietly(SIGALRM)
@@ -228,6 +230,21 @@ def _supervise(host: Host, launch: Launch, handlers: object) -> int:
     os.write(go_write, bytes((GO,)))
     os.close(go_write)
     return tracer.run()
+
+
+def _read_proc(host: Host, pid: int, name: bytes) -> bytes | None:
+    """Return the start of /proc/*pid*/*name* for the log, by a call that a thread may make."""
+    try:
+        return process.read_file(host.proc, b"%d/%s" % (pid, name), 4096)
+    except OSError:
+        return None
+
+
+def _read_link(host: Host, pid: int, name: bytes) -> bytes | None:
+    try:
+        return os.readlink(b"%d/%s" % (pid, name), dir_fd=host.proc)
+    except OSError:
+        return None
 
 
 def _greet(host: Host, child: int, go: int, report: int) -> int | None:
@@ -310,5 +327,9 @@ def _expire(seconds: float) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(left)
-    events.emit(events.ALERT, {"ctx": "out", "op": "timeout_exceeded", "dur": int(seconds)})
+    events.emit(
+        events.ALERT,
+        {"ctx": "out", "op": "timeout_exceeded", "dur": int(seconds)},
+        msg=f"sandbox timeout `{int(seconds)}s' exceeded",
+    )
     os._exit(_EXIT_TIMEOUT)

@@ -15,6 +15,7 @@ import os
 from madcap.linux import capability, landlock
 from madcap.linux._call import call
 from madcap.linux.process import close_range
+from madcap.linux.rlimit import set_limit
 from madcap.linux.seccomp import install, install_listener
 
 TYPE_CHECKING = False
@@ -96,7 +97,7 @@ def run(launch: Launch, go: int, report: int) -> None:
             os._exit(_ENOTRECOVERABLE)
         step = "limit"
         for resource, soft, hard in launch.limits:
-            _limit(resource, soft, hard)
+            set_limit(resource, soft, hard)
         step = "landlock"
         call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         landlock.scope_child(launch.hooked, signals=launch.scope)
@@ -142,23 +143,22 @@ def _default_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-def _limit(resource: int, soft: int, hard: int) -> None:
-    from madcap.linux.rlimit import set_limit
-
-    set_limit(resource, soft, hard)
-
-
 def _exec(launch: Launch) -> None:
     """Try each candidate as execvp(3) does; raises OSError of the best failure."""
     denied = False
     failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
     for path in launch.search:
+        if not path:  # Where the interpreter would raise ValueError.
+            raise failure
         try:
             os.execve(path, launch.argv, launch.environ)  # noqa: S606 - a shell is not wanted
         except OSError as error:
             failure = error
             if error.errno == errno.EACCES:
                 denied = True
+            elif error.errno == errno.ENOEXEC:  # A script without "#!" is the shell's.
+                shell = [b"/bin/sh", path, *launch.argv[1:]]
+                os.execve(b"/bin/sh", shell, launch.environ)  # noqa: S606
             elif error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ELOOP):
                 raise
     if denied:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 _NO_ID = 0xFFFF_FFFF
+_SPECIAL_TIMES = (F.UTIME_NOW, F.UTIME_OMIT)
 
 
 def open_descriptor(req: Request, number: int) -> Target:
@@ -175,12 +176,8 @@ def sys_utimensat(req: Request) -> int:
     if req.args[2]:
         times = req.read(req.args[2], 32)
         _, anano, _, mnano = struct.unpack("=qqqq", times)
-        special = (F.UTIME_NOW, F.UTIME_OMIT)
         if anano == mnano == F.UTIME_OMIT:
             return 0
-        for nano in (anano, mnano):
-            if nano not in special and not 0 <= nano <= 999_999_999:
-                raise OSError(errno.EINVAL, "nanoseconds")
     dirfd = req.i32(0)
     if not req.args[1] and dirfd != F.AT_FDCWD:
         if flags:
@@ -199,6 +196,11 @@ def _timevals(req: Request, index: int) -> bytes | None:
 
 
 def _utime(req: Request, target: Target, times: bytes | None) -> int:
+    if times is not None:
+        _, anano, _, mnano = struct.unpack("=qqqq", times)
+        for nano in (anano, mnano):
+            if nano not in _SPECIAL_TIMES and not 0 <= nano <= 999_999_999:
+                raise OSError(errno.EINVAL, "nanoseconds")
     admit(req, target, C.UTIME)
     # The kernel tests owner and write access against our ids, which are the caller's.
     return fs.utimensat(target.fd, b"", times, F.AT_EMPTY_PATH)

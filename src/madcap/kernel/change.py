@@ -153,6 +153,7 @@ def _unlink(req: Request, dirfd: int, path: bytes) -> int:
     if target.base in (b"", b".", b".."):
         raise OSError(errno.EISDIR, "a directory")
     if target.directory:
+        _may_remove(target)
         raise OSError(errno.EISDIR if target.type == F.S_IFDIR else errno.ENOTDIR, "slash")
     _not_in_proc(target)
     admit(req, target, C.DELETE)
@@ -168,10 +169,16 @@ def _rmdir(req: Request, dirfd: int, path: bytes) -> int:
     if not target.base:
         raise OSError(errno.EBUSY, "the root")
     if target.type != F.S_IFDIR:
+        _may_remove(target)
         raise OSError(errno.ENOTDIR, "not a directory")
     _not_in_proc(target)
     admit(req, target, C.RMDIR)
     return fs.unlinkat(target.parent, target.base, F.AT_REMOVEDIR)
+
+
+def _may_remove(target: Target) -> None:
+    """Raise EACCES where the caller may not change the directory: the kernel looks there first."""
+    fs.faccessat2(target.parent, b"", 3, F.AT_EACCESS | F.AT_EMPTY_PATH)
 
 
 def _not_in_proc(target: Target) -> None:

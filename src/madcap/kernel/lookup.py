@@ -225,8 +225,10 @@ def _at_once(
 class _Walk:
     """One walk of a path, component by component."""
 
-    __slots__ = ("_at_once", "_depth", "_device", "_links", "fd", "how", "name", "req", "resolve",
-                 "stack", "start")  # fmt: skip
+    __slots__ = (
+        "_at_once", "_depth", "_device", "_links", "_slash", "fd", "how", "name", "req", "resolve",
+        "stack", "start",
+    )  # fmt: skip
 
     def __init__(self, req: Request, start: int, absolute: bool, how: int, resolve: int) -> None:
         self.req = req
@@ -237,6 +239,7 @@ class _Walk:
         self._links = 0
         self._depth = 0
         self._at_once = False
+        self._slash = False  # The last link followed asked for a directory.
         self._device = -1
         if absolute:
             self.name = b""
@@ -283,18 +286,18 @@ class _Walk:
         while self.stack:
             target = self._step()
             if target is not None:
-                target.directory = slash or last == b"."
+                target.directory = slash or last == b"." or self._slash
                 self._finish(target)
                 return target
         target = Target(self.fd, self.name or b"/")
-        target.directory = slash or dot
+        target.directory = slash or dot or self._slash
         self._finish(target)
         return target
 
     def _finish(self, target: Target) -> None:
         self._see(target.name)
         wrong = target.directory and target.fd >= 0 and target.type != F.S_IFDIR
-        if wrong and not self.how & (MISS | BASE):
+        if wrong and not self.how & _LAST:
             raise OSError(errno.ENOTDIR, "not a directory")
 
     def _dot_last(self, path: bytes, parts: list[bytes]) -> Target:
@@ -444,8 +447,8 @@ class _Walk:
             else:
                 self.fd, self.name = req.host.root, b""
             self._depth = 0
-        if last and text[-1:] == b"/" and not self.how & (MISS | BASE):
-            text += b"."
+        if last:
+            self._slash = text[-1:] == b"/" or text.endswith(b"/.")
         parts = [p for p in text.split(b"/") if p and p != b"."]
         self.stack.extend(reversed(parts))
         self._at_once = True

@@ -19,7 +19,7 @@ from madcap.kernel import substitute, virtual
 from madcap.kernel.change import forced_mode, under_umask
 from madcap.kernel.host import OPEN
 from madcap.kernel.judge import capabilities, hide_device, outcome
-from madcap.kernel.lookup import FOLLOW, MAY, MISS, Target, lookup, subject
+from madcap.kernel.lookup import BASE, FOLLOW, MAY, MISS, Target, lookup, subject
 from madcap.kernel.reply import Continue, Install
 from madcap.kernel.stat import masked_fd
 from madcap.linux.fs import filesystem_type, openat2
@@ -123,8 +123,6 @@ def _open(req: Request, dirfd: int, index: int, how: How) -> Reply:
 def _combinations(how: How) -> None:
     """Raise EINVAL (or EAGAIN) for flags that do not go together."""
     flags = how.flags
-    if flags & F.O_ACCMODE == F.O_ACCMODE:
-        raise OSError(errno.EINVAL, "access mode")
     if flags & OPEN.TMPFILE_BIT:
         if flags & F.O_CREAT or not flags & OPEN.DIRECTORY or not flags & F.O_ACCMODE:
             raise OSError(errno.EINVAL, "O_TMPFILE")
@@ -152,7 +150,9 @@ def _resolve(req: Request, dirfd: int, path: bytes, how: How) -> Target:
         return lookup(req, dirfd, path, 0 if flags & OPEN.NOFOLLOW else FOLLOW, how.resolve)
     if path[-1:] == b"/":
         # The kernel says EISDIR once the way there is walked.
-        lookup(req, dirfd, path, MAY, how.resolve)
+        lookup(req, dirfd, path, MAY | BASE, how.resolve)
+        if flags & F.O_EXCL and not path.strip(b"/"):
+            raise OSError(errno.EEXIST, "the root")
         raise OSError(errno.EISDIR, "trailing slash")
     if flags & F.O_EXCL:
         return lookup(req, dirfd, path, MISS, how.resolve)

@@ -223,6 +223,9 @@ def _set(req: Request, target: Target, name: bytes, value: bytes, flags: int) ->
     hidden = _hides(req, name)
     wanted = C.CHATTR | (C.CHMOD if name in _ACL else 0)
     admit(req, target, wanted)
+    if hidden and name in _ACL:
+        # What a file system without access lists says: programs then set the mode alone.
+        raise OSError(errno.EOPNOTSUPP, "no access lists")
     if hidden or target.type == F.S_IFLNK:
         raise OSError(errno.EPERM, "not for the caller")
     return _setxattr(_road(target), name, value, len(value), flags)
