@@ -26,6 +26,12 @@ NUMBERS = {
         "tgkill": 234, "pidfd_send_signal": 424, "fcntl": 72, "ioctl": 16, "io_uring_setup": 425,
         "bpf": 321, "perf_event_open": 298, "seccomp": 317, "prctl": 157, "process_madvise": 440,
         "open_by_handle_at": 304, "name_to_handle_at": 303, "kcmp": 312, "userfaultfd": 323,
+        "lseek": 8, "dup2": 33, "chown": 92, "fchown": 93, "lchown": 94, "statfs": 137,
+        "fstatfs": 138, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "getxattr": 191,
+        "lgetxattr": 192, "fgetxattr": 193, "listxattr": 194, "llistxattr": 195,
+        "flistxattr": 196, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
+        "mknodat": 259, "fchownat": 260, "fallocate": 285, "setxattrat": 463, "getxattrat": 464,
+        "listxattrat": 465, "removexattrat": 466,
     },
 }  # fmt: skip
 
