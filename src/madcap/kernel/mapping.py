@@ -16,7 +16,7 @@ from madcap.abi import flags as F
 from madcap.kernel import elf, trust
 from madcap.kernel.judge import require
 from madcap.kernel.lookup import descriptor_name, subject
-from madcap.linux.fs import openat2
+from madcap.linux.fs import filesystem_type, openat2
 from madcap.linux.process import read_file
 from madcap.policy import categories as C
 
@@ -24,14 +24,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.host import Host
     from madcap.kernel.request import Request
+    from madcap.linux._call import Buffer
+
+    #: What was judged, or was found in maps: device, inode, the kernel's text for its path.
+    Identity = tuple[int, int, bytes]
 
 _PROT_WRITE, _PROT_EXEC = 2, 4
 _MAP_SHARED_MASK, _MAP_SHARED, _MAP_ANONYMOUS = 0x0F, 0x01, 0x20
 _MAPS_LIMIT = 16 << 20
+_STRANGE = (0x794C7630, 0x9123683E)  # overlayfs, btrfs
 
 
-def judge(req: Request) -> tuple[int, int] | None:
-    """Judge the mmap that *req* is stopped at: (device, inode) of its file, None to let it go on.
+def judge(req: Request) -> Identity | None:
+    """Judge the mmap that *req* is stopped at: what its file is, None to let it go on.
 
     Raises OSError with what the caller is to get.
     """
@@ -59,7 +64,7 @@ def judge(req: Request) -> tuple[int, int] | None:
     require(req, C.EXEC, subject(req, name))
     trust.require(req.host, req.policy, fd, name, req.name, req.tid)
     _format(req, fd, name)
-    return st.st_dev, st.st_ino
+    return identity(fd, st, req.link_text(fd), req.scratch)
 
 
 def _format(req: Request, fd: int, name: bytes) -> None:
@@ -85,8 +90,8 @@ def _format(req: Request, fd: int, name: bytes) -> None:
     raise OSError(errno.EACCES, reason)
 
 
-def mapped_at(host: Host, tid: int, address: int) -> tuple[int, int] | None:
-    """Return (device, inode) of the file mapped at *address* of thread *tid*."""
+def mapped_at(host: Host, tid: int, address: int) -> Identity | None:
+    """Return what is mapped at *address* of thread *tid*."""
     text = read_file(host.proc, b"%d/maps" % tid, _MAPS_LIMIT)
     start = b"%x-" % address
     at = text.find(b"\n" + start) + 1
@@ -98,16 +103,33 @@ def mapped_at(host: Host, tid: int, address: int) -> tuple[int, int] | None:
         low, _, high = fields[0].partition(b"-")
         if int(low, 16) <= address < int(high, 16):  # Neighbours of one file are merged.
             major, _, minor = fields[3].partition(b":")
-            return os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+            path = fields[5] if len(fields) > 5 else b""
+            return os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), path
     return None
 
 
-def same(judged: tuple[int, int], found: tuple[int, int] | None) -> bool:
-    """Tell whether *found* is the object *judged*.
+def identity(fd: int, st: os.stat_result, text: bytes, scratch: Buffer) -> Identity:
+    """Return what the object behind *fd* is, to be compared with what maps shows.
 
-    Device numbers of overlayfs and btrfs differ between stat(2) and maps: where the judged one has
-    no major number of its own, only the inode counts.
+    *text* is its path as the kernel shows it. It counts only where maps may show another device
+    than stat(2), else it is left out.
     """
-    if found is None:
+    strange = filesystem_type(fd, scratch) in _STRANGE
+    return st.st_dev, st.st_ino, in_maps(text) if strange else b""
+
+
+def in_maps(text: bytes) -> bytes:
+    """Return the path *text* as maps shows it."""
+    return text.replace(b"\n", b"\\012")
+
+
+def same(judged: Identity, found: Identity | None) -> bool:
+    """Tell whether *found* in maps is the object *judged*.
+
+    Device numbers of overlayfs and btrfs differ between stat(2) and maps: there the path has to be
+    the same. Everywhere else the number must be, also on file systems without a major number: whoever
+    may write on a tmpfs chooses what inode numbers his files have.
+    """
+    if found is None or judged[1] != found[1]:
         return False
-    return judged[1] == found[1] and (judged[0] == found[0] or not os.major(judged[0]))
+    return judged[0] == found[0] or (judged[2] != b"" and judged[2] == found[2])

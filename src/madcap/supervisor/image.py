@@ -55,14 +55,13 @@ class ExecVerifier:
             fds.append(fd)
             program = self._name(fd)
             self._check(pid, program, fd, fds, program=True)
-            st = os.fstat(fd)
-            loader = self._loader(pid, (st.st_dev, st.st_ino))
+            loader = self._loader(pid, self._text(fd))
             if loader is not None:
-                path, device, inode = loader
+                path = loader[2]
                 fd = openat2(host.root, path, F.O_PATH, F.RESOLVE_NO_SYMLINKS)
                 fds.append(fd)
-                st = os.fstat(fd)
-                if not mapping.same((st.st_dev, st.st_ino), (device, inode)):
+                opened = mapping.identity(fd, os.fstat(fd), self._text(fd), self._scratch)
+                if not mapping.same(opened, loader):
                     self._report(pid, "open_elf", path)
                     raise OSError(errno.EACCES, "another loader")
                 self._check(pid, path, fd, fds, program=False)
@@ -71,23 +70,28 @@ class ExecVerifier:
             for fd in fds:
                 os.close(fd)
 
-    def _name(self, fd: int) -> bytes:
+    def _text(self, fd: int) -> bytes:
         size = readlinkat(self._host.self_fd, b"%d" % fd, self._scratch.address, 4097)
-        text = bytes(self._scratch.data[:size])
+        return bytes(self._scratch.data[:size])
+
+    def _name(self, fd: int) -> bytes:
+        text = self._text(fd)
         if text.startswith(b"/memfd:") and text.endswith(b" (deleted)"):
             return b"!" + text[1:-10]
         return text
 
-    def _loader(self, pid: int, program: tuple[int, int]) -> tuple[bytes, int, int] | None:
-        """Return (path, device, inode) of the ELF interpreter out of the maps, if there is one."""
+    def _loader(self, pid: int, program: bytes) -> mapping.Identity | None:
+        """Return the ELF interpreter out of the maps, if there is one.
+
+        It is what doesn't bear the name *program*, under which the program was judged.
+        """
+        own = mapping.in_maps(program)
         for line in read_file(self._host.proc, b"%d/maps" % pid).split(b"\n"):
             fields = line.split(None, 5)
-            if len(fields) < 6 or fields[5][:1] != b"/":
+            if len(fields) < 6 or fields[5][:1] != b"/" or fields[5] == own:
                 continue
             major, _, minor = fields[3].partition(b":")
-            device, inode = os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
-            if not mapping.same(program, (device, inode)):
-                return fields[5], device, inode
+            return os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), fields[5]
         return None
 
     def _check(self, pid: int, name: bytes, fd: int, fds: list[int], *, program: bool) -> None:

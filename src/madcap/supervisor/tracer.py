@@ -71,8 +71,8 @@ class Tracer:
         self._host = host
         self._request = StoppedRequest(host, host.sandbox.memory_access)
         self._verifier = ExecVerifier(host)
-        #: Thread that is in an allowed call: its name, and (device, inode) of what was judged.
-        self._pending: dict[int, tuple[str, tuple[int, int]]] = {}
+        #: Thread that is in an allowed call: its name, and what was judged.
+        self._pending: dict[int, tuple[str, mapping.Identity]] = {}
         self._status: int | None = None
 
     def run(self) -> int:
@@ -169,7 +169,7 @@ class Tracer:
                     return
             else:
                 st = self._directory(req, name).st
-                judged = (st.st_dev, st.st_ino)
+                judged = (st.st_dev, st.st_ino, b"")
             self._pending[tid] = (name, judged)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
@@ -208,8 +208,8 @@ class Tracer:
                 return
         ptrace.resume(tid)
 
-    def _object_of(self, tid: int, name: str, result: int) -> tuple[int, int] | None:
-        """Return (device, inode) of what the call *name* really used."""
+    def _object_of(self, tid: int, name: str, result: int) -> mapping.Identity | None:
+        """Return what the call *name* really used."""
         if name == "mmap":
             return mapping.mapped_at(self._host, tid, result)
         fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
@@ -217,4 +217,4 @@ class Tracer:
             st = os.fstat(fd)
         finally:
             os.close(fd)
-        return st.st_dev, st.st_ino
+        return st.st_dev, st.st_ino, b""
