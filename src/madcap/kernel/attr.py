@@ -45,8 +45,7 @@ def _at(req: Request, dirfd: int, index: int, flags: int) -> Target:
         raise OSError(errno.EINVAL, "flags")
     how = 0 if flags & F.AT_SYMLINK_NOFOLLOW else FOLLOW
     empty = flags & F.AT_EMPTY_PATH
-    path = b"" if empty and not req.args[index] else req.path(index)
-    return lookup(req, dirfd, path, how | EMPTY if empty else how)
+    return lookup(req, dirfd, req.path(index), how | EMPTY if empty else how)
 
 
 # chmod

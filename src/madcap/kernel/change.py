@@ -208,9 +208,8 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     if flags & ~7 or (flags & F.RENAME_EXCHANGE and flags & ~F.RENAME_EXCHANGE):
         raise OSError(errno.EINVAL, "flags")
     exchange, noreplace = flags & F.RENAME_EXCHANGE, flags & F.RENAME_NOREPLACE
-    source_path, target_path = req.path(old), req.path(new)
-    source = lookup(req, olddir, source_path, BASE | MAY)
-    target = lookup(req, newdir, target_path, BASE | MAY)
+    source = lookup(req, olddir, req.path(old), BASE | MAY)
+    target = lookup(req, newdir, req.path(new), BASE | MAY)
     dot = (b"", b".", b"..")
     _same_mount(source, target)
     if source.base in dot:
@@ -218,7 +217,9 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     if target.base in dot:
         raise OSError(errno.EEXIST if noreplace else errno.EBUSY, "dot")
     if source.fd < 0:
+        _not_too_long(source)
         raise OSError(errno.ENOENT, "missing")
+    _not_too_long(target)
     if target.fd >= 0 and noreplace:
         raise OSError(errno.EEXIST, "exists")
     if target.fd < 0 and exchange:
@@ -243,6 +244,11 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     _pinned(source)
     _pinned(target)
     return fs.renameat2(source.parent, source.base, target.parent, target.base, flags)
+
+
+def _not_too_long(target: Target) -> None:
+    if target.fd < 0 and len(target.base) > 255:
+        raise OSError(errno.ENAMETOOLONG, "name too long")
 
 
 def _pinned(target: Target) -> None:
@@ -292,12 +298,13 @@ def _link(req: Request, olddir: int, old: int, newdir: int, new: int, flags: int
         _no_slash(req, newdir, newpath)
     target = lookup(req, newdir, newpath, MISS)
     if source.st.st_dev != os.fstat(target.parent).st_dev:
-        raise OSError(errno.EXDEV, "different mounts")
+        # Below /proc a name that is missing can't even be asked for.
+        missing = target.name[:6] == b"/proc/"
+        raise OSError(errno.ENOENT if missing else errno.EXDEV, "different mounts")
     admit(req, source, C.RENAME)
     admit(req, target, _CREATES[source.type])
-    if source.type == F.S_IFDIR:
-        raise OSError(errno.EPERM, "a directory")
-    if "allow_unsafe_hardlinks" not in req.policy.flags:
+    # The kernel refuses a directory (EPERM), but first one who may not write the target's.
+    if source.type != F.S_IFDIR and "allow_unsafe_hardlinks" not in req.policy.flags:
         _trusted_hardlink(req, source)
     return fs.linkat(
         req.host.self_fd, b"%d" % source.fd, target.parent, target.base, F.AT_SYMLINK_FOLLOW

@@ -12,6 +12,7 @@ from madcap.kernel.judge import Panic
 from madcap.kernel.reply import Continue, Gone, Install, Interrupted
 from madcap.kernel.request import Request
 from madcap.linux._call import ARCH
+from madcap.linux.affinity import Placement
 from madcap.linux.seccomp import RESP
 
 TYPE_CHECKING = False
@@ -29,11 +30,12 @@ _SEND = F.SECCOMP_IOCTL_NOTIF_SEND
 class Dispatcher:
     """Answers notifications for one emulator thread."""
 
-    __slots__ = ("_handlers", "_host", "_resp", "req")
+    __slots__ = ("_handlers", "_host", "_placement", "_resp", "req")
 
     def __init__(self, host: Host, handlers: Handlers) -> None:
         self._host = host
         self._handlers = handlers
+        self._placement = Placement()
         self._resp = bytearray(RESP.size)
         self.req = Request(host, host.sandbox.memory_access)
 
@@ -80,10 +82,17 @@ class Dispatcher:
         installing and answering in one doesn't. A sibling thread may see the descriptor before the
         call returns, as it may natively; only death can end the guest's wait in between.
         """
-        at_once = self._host.one_cpu
-        number = self.req.install(reply.fd, cloexec=reply.cloexec, answer=at_once)
-        if not at_once:
-            self._answer(ident, number, 0, 0)
+        req = self.req
+        if self._host.one_cpu:
+            req.install(reply.fd, cloexec=reply.cloexec, answer=True)
+            return
+        if self._host.pulls:
+            self._placement.pull(req.tid)
+        try:
+            number = req.install(reply.fd, cloexec=reply.cloexec)
+        finally:
+            self._placement.restore()
+        self._answer(ident, number, 0, 0)
 
     def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
         RESP.pack_into(self._resp, 0, ident, value, -error, flags)

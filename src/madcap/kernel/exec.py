@@ -14,7 +14,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf, mapping, trust
+from madcap.kernel import elf, formats, mapping, trust
 from madcap.kernel.judge import admit, hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
 from madcap.kernel.reply import Continue
@@ -23,6 +23,7 @@ from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from madcap.kernel.host import Host
     from madcap.kernel.lookup import Target
     from madcap.kernel.reply import Reply
     from madcap.kernel.request import Request
@@ -99,12 +100,8 @@ def inspect(req: Request, target: Target) -> None:
     options = req.host.options
     if not elf.wants_inspection(options):
         return
-    try:
-        fd = req.own(fs.openat2(req.host.self_fd, b"%d" % target.fd, os.O_RDONLY))
-    except OSError:
-        # A program that may be run but not read: the kernel allows it, and we can't look at it.
-        raise OSError(errno.EACCES, "unreadable program") from None
-    reason = refusal(fd, options, program=True)
+    # A program that may be run but not read is EACCES: the kernel allows it, but we must look.
+    reason = refusal(req.host, target.fd, program=True)
     if reason is None:
         return
     script = reason == "deny_exec_script"
@@ -124,12 +121,12 @@ def inspect(req: Request, target: Target) -> None:
     raise OSError(errno.EACCES, reason)
 
 
-def refusal(fd: int, options: set[str], *, program: bool) -> str | None:
+def refusal(host: Host, fd: int, *, program: bool) -> str | None:
     """Return the switch that refuses the file behind *fd*, None where none does."""
     try:
-        found = elf.inspect(lambda offset, size: os.pread(fd, size, offset))
+        found = formats.inspect(host, fd)
     except elf.ElfError as error:
         raise OSError(errno.ENOEXEC, str(error)) from None
     if found is elf.UNKNOWN:
         raise OSError(errno.ENOEXEC, "neither ELF nor script")
-    return elf.refusal(found, options, program=program)
+    return elf.refusal(found, host.options, program=program)

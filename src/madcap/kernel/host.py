@@ -30,7 +30,8 @@ class Host:
     __slots__ = (
         "blocking", "chrooted", "egid", "eldest", "eldest_lives", "euid", "ghost", "groups",
         "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc",
-        "proc_dev", "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
+        "proc_dev", "pulls",
+        "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
         "unique_name",
     )  # fmt: skip
 
@@ -53,6 +54,8 @@ class Host:
             raise OSError(18, "/dev/null is not the null device")
         self.listener = -1
         self.one_cpu = len(os.sched_getaffinity(0)) == 1
+        #: In the idle class, the default, wake-ups stay near anyway.
+        self.pulls = "allow_unsafe_nice" in self.options
         self.eldest = 0
         self.eldest_lives = True
         self.plain_stat = False

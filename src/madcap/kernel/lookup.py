@@ -99,13 +99,18 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
     if absolute and resolve & F.RESOLVE_BENEATH:
         raise OSError(errno.EXDEV, "absolute path")
     start = req.host.root if absolute else req.directory(dirfd)
+    asked = resolve
     if flags:
         resolve = _forced(flags, path, resolve)
     target = None
     if not resolve and not how & _LAST and not req.policy.enabled & WALK:
         target = _at_once(req, start, b"" if absolute else None, path, how)
     if target is None:
-        target = _Walk(req, start, absolute, how, resolve).run(path)
+        walk = _Walk(req, start, absolute, how, resolve)
+        # The kernel only learns where the root is from an absolute path or a dot-dot: until then an
+        # absolute link leaves the mount, wherever it leads. What we force is not that literal.
+        walk.rooted = absolute or not asked & F.RESOLVE_NO_XDEV
+        target = walk.run(path)
     _check_name(target, flags)
     return target
 
@@ -208,9 +213,10 @@ def _at_once(
         raise OSError(error, "lookup")
     req.own(fd)
     clean = prefix is not None and _is_clean(path)
-    name = path if clean and not prefix else req.link_text(fd)
-    if clean and prefix:
-        name = prefix + b"/" + path
+    if clean and prefix is not None:
+        name = path if path[0] == 0x2F else prefix + b"/" + path
+    else:
+        name = req.link_text(fd)
     if name.startswith(b"/proc/") and (name[6:7].isdigit() or name[6:7] in b"st"):
         return None  # Whose entry that is, and what its links mean, is for the walk to tell.
     if name[:1] != b"/":
@@ -226,8 +232,8 @@ class _Walk:
     """One walk of a path, component by component."""
 
     __slots__ = (
-        "_at_once", "_depth", "_device", "_links", "_slash", "fd", "how", "name", "req", "resolve",
-        "stack", "start",
+        "_at_once", "_depth", "_device", "_dot", "_links", "_slash", "fd", "how", "name", "req",
+        "resolve", "rooted", "stack", "start",
     )  # fmt: skip
 
     def __init__(self, req: Request, start: int, absolute: bool, how: int, resolve: int) -> None:
@@ -239,7 +245,9 @@ class _Walk:
         self._links = 0
         self._depth = 0
         self._at_once = False
-        self._slash = False  # The last link followed asked for a directory.
+        self._slash = False  # A link that was followed last asked for a directory.
+        self._dot = False  # The walk ends in a dot: that asks for the right to search.
+        self.rooted = True
         self._device = -1
         if absolute:
             self.name = b""
@@ -274,6 +282,7 @@ class _Walk:
         parts = [part for part in path.split(b"/") if part and part != b"."]
         last = path.rstrip(b"/").rpartition(b"/")[2]
         dot = last in (b"", b".", b"..")
+        self._dot = last == b"."
         if how & _LAST and dot:
             return self._dot_last(path, parts)
         # A trailing slash or dot asks for a directory, through a link too, except where the last
@@ -299,6 +308,16 @@ class _Walk:
         wrong = target.directory and target.fd >= 0 and target.type != F.S_IFDIR
         if wrong and not self.how & _LAST:
             raise OSError(errno.ENOTDIR, "not a directory")
+        if self._dot and target.fd >= 0:
+            self._search(target.fd)
+
+    @staticmethod
+    def _search(fd: int) -> None:
+        """Raise EACCES where the caller may not search *fd*: a dot is a step as any other."""
+        here = open_with(fd, b".", _DIRECTORY_HOW)
+        if here < 0:
+            raise OSError(get_errno(), "lookup")
+        os.close(here)
 
     def _dot_last(self, path: bytes, parts: list[bytes]) -> Target:
         """The last component is the root, a dot or a dot-dot: resolve it; *base* tells which."""
@@ -312,6 +331,8 @@ class _Walk:
             target = Target(self.fd, self.name or b"/")
         if target.type != F.S_IFDIR:
             raise OSError(errno.ENOTDIR, "not a directory")
+        if last == b".":
+            self._search(target.fd)
         self.how = saved
         target.base = last
         target.directory = True
@@ -341,6 +362,8 @@ class _Walk:
             self._parent()
             return None
         last = not stack
+        if last and self._slash and how & MAY and how & FOLLOW and not self._dot:
+            raise OSError(errno.EISDIR, "a slash in a link to what is to be made")
         name = self.name + b"/" + part
         if self.name[:5] == b"/proc" and self._proc_entry(part, last):
             return None
@@ -349,8 +372,10 @@ class _Walk:
         fd = open_with(self.fd, part, _NOFOLLOW_HOW)
         if fd < 0:
             error = get_errno()
-            if error == errno.ENOENT and last and how & (MAY | MISS):
+            if error == errno.ENOENT and last and how & (MAY | MISS) and not self._dot:
                 return self._pin(Target(-1, name), part)
+            if error == errno.ENAMETOOLONG and last and how & MAY and how & BASE:
+                return self._pin(Target(-1, name), part)  # Where it counts, rename(2) knows.
             raise OSError(error, "lookup")
         req.own(fd)
         st = os.fstat(fd)
@@ -383,11 +408,11 @@ class _Walk:
             return None
         if self.name[:5] == b"/proc" or (not self.name and self.stack[-1] == b"proc"):
             return None
-        prefix = self.name or None
-        return _at_once(self.req, self.fd, prefix, rest, self.how)
+        return _at_once(self.req, self.fd, self.name, rest, self.how)
 
     def _parent(self) -> None:
         resolve = self.resolve
+        self.rooted = True
         if self._depth == 0:
             if resolve & F.RESOLVE_BENEATH:
                 raise OSError(errno.EXDEV, "above the start")
@@ -438,7 +463,7 @@ class _Walk:
         if not text:
             raise OSError(errno.ENOENT, "empty link")
         if text[:1] == b"/":
-            if self.resolve & F.RESOLVE_BENEATH:
+            if self.resolve & F.RESOLVE_BENEATH or not self.rooted:
                 raise OSError(errno.EXDEV, "absolute link")
             if self.resolve & F.RESOLVE_IN_ROOT:
                 self.fd = self.start
@@ -448,7 +473,8 @@ class _Walk:
                 self.fd, self.name = req.host.root, b""
             self._depth = 0
         if last:
-            self._slash = text[-1:] == b"/" or text.endswith(b"/.")
+            self._slash |= text[-1:] == b"/" or text.endswith(b"/.")
+            self._dot |= text.rstrip(b"/").endswith(b"/.")
         parts = [p for p in text.split(b"/") if p and p != b"."]
         self.stack.extend(reversed(parts))
         self._at_once = True

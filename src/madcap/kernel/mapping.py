@@ -13,11 +13,11 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf, trust
+from madcap.kernel import elf, formats, trust
 from madcap.kernel.judge import require
 from madcap.kernel.lookup import descriptor_name, subject
-from madcap.linux.fs import filesystem_type, openat2
-from madcap.linux.process import read_file
+from madcap.linux.fs import filesystem_type
+from madcap.linux.process import query_mapping, read_file
 from madcap.policy import categories as C
 
 TYPE_CHECKING = False
@@ -71,10 +71,9 @@ def _format(req: Request, fd: int, name: bytes) -> None:
     options = req.host.options
     if {"allow_unsafe_exec_stack", "allow_unsafe_exec_textrel"} <= options:
         return
-    readable = req.own(openat2(req.host.self_fd, b"%d" % fd, os.O_RDONLY))
     reason: str | None = "not an ELF file"
     try:
-        found = elf.inspect(lambda offset, size: os.pread(readable, size, offset))
+        found = formats.inspect(req.host, fd)
         if isinstance(found, elf.Elf):
             reason = elf.mapping_refusal(found, options)
     except elf.ElfError as error:
@@ -90,8 +89,12 @@ def _format(req: Request, fd: int, name: bytes) -> None:
     raise OSError(errno.EACCES, reason)
 
 
-def mapped_at(host: Host, tid: int, address: int) -> Identity | None:
-    """Return what is mapped at *address* of thread *tid*."""
+def mapped_at(host: Host, tid: int, address: int, *, named: bool) -> Identity | None:
+    """Return what is mapped at *address* of thread *tid*; its path only where *named*."""
+    if not named:
+        found = query_mapping(host.proc, tid, address)
+        if found is not None:
+            return (*found, b"")
     text = read_file(host.proc, b"%d/maps" % tid, _MAPS_LIMIT)
     start = b"%x-" % address
     at = text.find(b"\n" + start) + 1
@@ -127,8 +130,8 @@ def same(judged: Identity, found: Identity | None) -> bool:
     """Tell whether *found* in maps is the object *judged*.
 
     Device numbers of overlayfs and btrfs differ between stat(2) and maps: there the path has to be
-    the same. Everywhere else the number must be, also on file systems without a major number: whoever
-    may write on a tmpfs chooses what inode numbers his files have.
+    the same. Everywhere else the number must be, also on file systems without a major number:
+    whoever may write on a tmpfs chooses what inode numbers his files have.
     """
     if found is None or judged[1] != found[1]:
         return False

@@ -150,9 +150,9 @@ def _resolve(req: Request, dirfd: int, path: bytes, how: How) -> Target:
         return lookup(req, dirfd, path, 0 if flags & OPEN.NOFOLLOW else FOLLOW, how.resolve)
     if path[-1:] == b"/":
         # The kernel says EISDIR once the way there is walked.
-        lookup(req, dirfd, path, MAY | BASE, how.resolve)
-        if flags & F.O_EXCL and not path.strip(b"/"):
-            raise OSError(errno.EEXIST, "the root")
+        target = lookup(req, dirfd, path, MAY | BASE, how.resolve)
+        if flags & F.O_EXCL and target.base in (b"", b".", b".."):
+            raise OSError(errno.EEXIST, "a dot")
         raise OSError(errno.EISDIR, "trailing slash")
     if flags & F.O_EXCL:
         return lookup(req, dirfd, path, MISS, how.resolve)

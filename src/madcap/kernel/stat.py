@@ -191,7 +191,7 @@ def _access(req: Request, dirfd: int, index: int, mode: int, flags: int) -> int:
         raise OSError(errno.EINVAL, "mode")
     if flags & ~(F.AT_EACCESS | F.AT_EMPTY_PATH | F.AT_SYMLINK_NOFOLLOW):
         raise OSError(errno.EINVAL, "flags")
-    target = lookup(req, dirfd, _path_or_empty(req, index, flags), _how(flags))
+    target = lookup(req, dirfd, req.path(index), _how(flags))
     admit(req, target, C.STAT)
     keep = flags & (F.AT_EACCESS | F.AT_SYMLINK_NOFOLLOW)
     return fs.faccessat2(target.fd, b"", mode, keep | F.AT_EMPTY_PATH)
@@ -242,7 +242,10 @@ def sys_statfs(req: Request) -> int:
 
 def sys_fstatfs(req: Request) -> int:
     """fstatfs(2)."""
-    return _statfs(req, from_descriptor(req, req.i32(0)))
+    number = req.i32(0)
+    if number < 0:
+        raise OSError(errno.EBADF, "bad descriptor")
+    return _statfs(req, from_descriptor(req, number))
 
 
 def _statfs(req: Request, target: Target) -> int:

@@ -337,6 +337,7 @@ TABLE: Final = (
     Row("socket",             net_create.sys_socket,            _socket),
     Row("socketpair",         net_create.sys_socketpair,        _socketpair),
     Row("bind",               net_bind.sys_bind,                _bind),
+    Row("listen",             net_bind.sys_listen,              _bind),
     Row("connect",            net_connect.sys_connect,          _connect),
     Row("accept",             net_accept.sys_accept,            _accept),
     Row("accept4",            net_accept.sys_accept4,           _accept),

@@ -62,14 +62,19 @@ def _path(req: Request, index: int, follow: bool) -> Target:
     return lookup(req, F.AT_FDCWD, req.path(index), FOLLOW if follow else 0)
 
 
-def _at(req: Request) -> Target:
+def _at_flags(req: Request) -> int:
     flags = req.u32(2)
     if flags & ~(F.AT_EMPTY_PATH | F.AT_SYMLINK_NOFOLLOW):
         raise OSError(errno.EINVAL, "flags")
+    return flags
+
+
+def _at(req: Request, cwd: bool = True) -> Target:
+    flags = _at_flags(req)
     how = 0 if flags & F.AT_SYMLINK_NOFOLLOW else FOLLOW
     empty = flags & F.AT_EMPTY_PATH
     path = b"" if empty and not req.args[1] else req.path(1)
-    if not path and empty and req.i32(0) != F.AT_FDCWD:
+    if not path and empty and (req.i32(0) != F.AT_FDCWD or not cwd):
         return open_descriptor(req, req.i32(0))
     return lookup(req, req.i32(0), path, how | EMPTY if empty else how)
 
@@ -122,6 +127,7 @@ def sys_getxattrat(req: Request) -> int:
     value, size, flags = _args(req, 4)
     if flags:
         raise OSError(errno.EINVAL, "flags")
+    _at_flags(req)
     name = _name(req, req.args[3])
     return _get(req, _at(req), name, value, size)
 
@@ -129,7 +135,7 @@ def sys_getxattrat(req: Request) -> int:
 def _get(req: Request, target: Target, name: bytes, address: int, size: int) -> int:
     hidden = _hides(req, name)
     admit(req, target, C.READ)
-    if hidden or target.type == F.S_IFLNK:
+    if hidden:
         raise OSError(errno.ENODATA, "no such attribute")
     _masked(req, target)
     if not size:
@@ -157,7 +163,7 @@ def sys_flistxattr(req: Request) -> int:
 
 def sys_listxattrat(req: Request) -> int:
     """listxattrat(2), Linux 6.13."""
-    return _list(req, _at(req), req.args[3], req.args[4])
+    return _list(req, _at(req, cwd=False), req.args[3], req.args[4])
 
 
 def _list(req: Request, target: Target, address: int, size: int) -> int:
@@ -202,6 +208,7 @@ def sys_fsetxattr(req: Request) -> int:
 def sys_setxattrat(req: Request) -> int:
     """setxattrat(2), Linux 6.13."""
     value, size, flags = _args(req, 4)
+    _at_flags(req)
     prepared = _prepare_set(req, req.args[3], value, size, flags)
     return _set(req, _at(req), *prepared)
 
@@ -226,7 +233,7 @@ def _set(req: Request, target: Target, name: bytes, value: bytes, flags: int) ->
     if hidden and name in _ACL:
         # What a file system without access lists says: programs then set the mode alone.
         raise OSError(errno.EOPNOTSUPP, "no access lists")
-    if hidden or target.type == F.S_IFLNK:
+    if hidden:
         raise OSError(errno.EPERM, "not for the caller")
     return _setxattr(_road(target), name, value, len(value), flags)
 
@@ -251,6 +258,7 @@ def sys_fremovexattr(req: Request) -> int:
 
 def sys_removexattrat(req: Request) -> int:
     """removexattrat(2), Linux 6.13."""
+    _at_flags(req)
     name = _name(req, req.args[3])
     return _remove(req, _at(req), name)
 
@@ -258,6 +266,6 @@ def sys_removexattrat(req: Request) -> int:
 def _remove(req: Request, target: Target, name: bytes) -> int:
     hidden = _hides(req, name)
     admit(req, target, C.CHATTR)
-    if hidden or target.type == F.S_IFLNK:
+    if hidden:
         raise OSError(errno.EPERM, "not for the caller")
     return _removexattr(_road(target), name)

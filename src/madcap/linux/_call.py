@@ -147,6 +147,12 @@ def _missing(*_args: object) -> int:
     return -1
 
 
+def current_cpu() -> int:
+    """Return the CPU that this thread runs on, -1 where that can't be told: sched_getcpu(3)."""
+    cpu: int = _libc.sched_getcpu()
+    return cpu
+
+
 def peek(address: int, size: int) -> bytes:
     """Return a copy of *size* bytes of our own memory."""
     return ctypes.string_at(address, size)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 
 from madcap.linux._call import bind, c_int, c_uint, c_ulong, c_void_p
 from madcap.linux.fs import openat2
@@ -15,6 +17,10 @@ tgkill = bind("tgkill", c_int, c_int, c_int)
 unshare = bind("unshare", c_ulong)
 close_range = bind("close_range", c_uint, c_uint, c_uint)
 ioprio_set = bind("ioprio_set", c_int, c_int, c_int)
+
+_PROCMAP_QUERY = 0xC068_6611
+_QUERY = struct.Struct("=QQQ")
+_ANSWER = struct.Struct("=QII")
 
 PIDFD_THREAD = 0x80  # O_EXCL; Linux 6.9
 
@@ -58,6 +64,27 @@ def read_file(proc: int, path: bytes, limit: int = 65536) -> bytes:
         return b"".join(parts)
     finally:
         os.close(fd)
+
+
+def query_mapping(proc: int, tid: int, address: int) -> tuple[int, int] | None:
+    """Return (device, inode) of the mapping at *address*; None before Linux 6.11, or where none is.
+
+    The PROCMAP_QUERY ioctl of /proc/TID/maps (proc_pid_maps(5)).
+    """
+    buffer = bytearray(104)
+    _QUERY.pack_into(buffer, 0, 104, 0, address)
+    try:
+        fd = openat2(proc, b"%d/maps" % tid, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.ioctl(fd, _PROCMAP_QUERY, buffer, True)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    inode, major, minor = _ANSWER.unpack_from(buffer, 64)
+    return os.makedev(major, minor), inode
 
 
 def status_field(status: bytes, name: bytes) -> bytes:

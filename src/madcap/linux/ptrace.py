@@ -71,11 +71,16 @@ class Registers:
 
     __slots__ = ("_buffer", "_iov", "tid")
 
-    def __init__(self, tid: int) -> None:
-        self.tid = tid
+    def __init__(self) -> None:
+        self.tid = 0
         self._buffer = Buffer(272)
         self._iov = Buffer(16)
+
+    def load(self, tid: int) -> Registers:
+        """Read the registers of *tid*; the object serves one tracee after the other."""
+        self.tid = tid
         self._transfer(PTRACE_GETREGSET)
+        return self
 
     def _transfer(self, request: int) -> None:
         size = 272 if MACHINE == "aarch64" else 216

@@ -65,6 +65,7 @@ CMSGHDR = struct.Struct("=Qii")
 _socket, _NR_socket = direct("socket", c_int, c_int, c_int)
 _socketpair, _NR_socketpair = direct("socketpair", c_int, c_int, c_int, c_void_p)
 _bind, _NR_bind = direct("bind", c_int, c_char_p, c_uint)
+_listen, _NR_listen = direct("listen", c_int, c_int)
 _connect, _NR_connect = direct("connect", c_int, c_char_p, c_uint)
 _accept4, _NR_accept4 = direct("accept4", c_int, c_void_p, c_void_p, c_int)
 _sendto, _NR_sendto = direct("sendto", c_int, c_void_p, c_ulong, c_uint, c_char_p, c_uint)
@@ -97,6 +98,13 @@ def bind(fd: int, address: bytes) -> int:
     """bind(2)."""
     if _bind(_NR_bind, fd, address, len(address)) < 0:
         raise failure("bind")
+    return 0
+
+
+def listen(fd: int, backlog: int) -> int:
+    """listen(2)."""
+    if _listen(_NR_listen, fd, backlog) < 0:
+        raise failure("listen")
     return 0
 
 

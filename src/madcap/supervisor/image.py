@@ -28,12 +28,13 @@ _PATH_HOW = openat2_how(F.O_PATH, 0)
 class ExecVerifier:
     """Judges new images for the tracer; belongs to the main thread."""
 
-    __slots__ = ("_host", "_memory", "_scratch")
+    __slots__ = ("_host", "_memory", "_registers", "_scratch")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._memory = Memory(host.proc, host.sandbox.memory_access)
         self._scratch = Buffer(4608)
+        self._registers = ptrace.Registers()
 
     def verify(self, pid: int) -> bool:
         """Tell whether process *pid*, stopped in its exec, may run what it has become."""
@@ -54,7 +55,7 @@ class ExecVerifier:
                 raise OSError(errno.ENOENT, "no program")
             fds.append(fd)
             program = self._name(fd)
-            self._check(pid, program, fd, fds, program=True)
+            self._check(pid, program, fd, program=True)
             loader = self._loader(pid, self._text(fd))
             if loader is not None:
                 path = loader[2]
@@ -64,7 +65,7 @@ class ExecVerifier:
                 if not mapping.same(opened, loader):
                     self._report(pid, "open_elf", path)
                     raise OSError(errno.EACCES, "another loader")
-                self._check(pid, path, fd, fds, program=False)
+                self._check(pid, path, fd, program=False)
             self._secure(pid)
         finally:
             for fd in fds:
@@ -94,7 +95,7 @@ class ExecVerifier:
             return os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), fields[5]
         return None
 
-    def _check(self, pid: int, name: bytes, fd: int, fds: list[int], *, program: bool) -> None:
+    def _check(self, pid: int, name: bytes, fd: int, *, program: bool) -> None:
         verdict = self._host.sandbox.active.check(C.EXEC, name)
         action = verdict[0]
         if action not in (A.ALLOW, A.FILTER):
@@ -118,9 +119,7 @@ class ExecVerifier:
         options = self._host.options
         if not elf.wants_inspection(options):
             return
-        readable = openat2(self._host.self_fd, b"%d" % fd, os.O_RDONLY)
-        fds.append(readable)
-        reason = refusal(readable, options, program=program)
+        reason = refusal(self._host, fd, program=program)
         if reason is not None:
             self._report(pid, "check_elf", name)
             raise OSError(errno.EACCES, reason)
@@ -135,7 +134,7 @@ class ExecVerifier:
         host = self._host
         if "allow_unsafe_exec_libc" in host.options:
             return
-        stack = ptrace.Registers(pid).stack
+        stack = self._registers.load(pid).stack
         hide_vdso = "deny_vdso" in host.sandbox.active.flags
         patches = auxv.secure(
             lambda address, size: self._memory.read_some(pid, address, size),

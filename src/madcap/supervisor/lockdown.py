@@ -37,7 +37,9 @@ _EMULATOR = (
     "renameat2", "rt_sigtimedwait", "sendmsg", "sendto", "setsockopt", "socket",
     "socketpair", "statx", "symlinkat", "tgkill", "truncate", "umask", "unlinkat", "unshare",
     "utimensat", "accept4", "recvfrom", "sendmmsg", "listen",
-    "kcmp", "getxattr", "listxattr", "setxattr", "removexattr", "inotify_add_watch",
+    "kcmp",
+    "sched_setaffinity",
+    "getcpu", "getxattr", "listxattr", "setxattr", "removexattr", "inotify_add_watch",
     "fanotify_mark", "pipe2", "epoll_create1", "eventfd2", "signalfd4", "timerfd_create",
     "inotify_init1", "memfd_secret",
 )  # fmt: skip

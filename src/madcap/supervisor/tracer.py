@@ -65,12 +65,13 @@ class StoppedRequest(Request):
 class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
-    __slots__ = ("_host", "_pending", "_request", "_status", "_verifier")
+    __slots__ = ("_host", "_pending", "_registers", "_request", "_status", "_verifier")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._request = StoppedRequest(host, host.sandbox.memory_access)
         self._verifier = ExecVerifier(host)
+        self._registers = ptrace.Registers()
         #: Thread that is in an allowed call: its name, and what was judged.
         self._pending: dict[int, tuple[str, mapping.Identity]] = {}
         self._status: int | None = None
@@ -155,7 +156,7 @@ class Tracer:
     # Calls that only the kernel can make: decided at their stop, verified at their exit
 
     def _decide(self, tid: int) -> None:
-        registers = ptrace.Registers(tid)
+        registers = self._registers.load(tid)
         name = _STOPPED.get(registers.number, "")
         req = self._request
         req.stopped_at(tid, name, registers)
@@ -198,9 +199,11 @@ class Tracer:
     def _syscall_exit(self, tid: int) -> None:
         name, judged = self._pending.pop(tid, ("", None))
         if judged is not None:
-            result = ptrace.Registers(tid).result
+            result = self._registers.load(tid).result
             failed = -4096 < result < 0
-            if not failed and not mapping.same(judged, self._object_of(tid, name, result)):
+            if not failed and not mapping.same(
+                judged, self._object_of(tid, name, result, bool(judged[2]))
+            ):
                 op = "map_mismatch" if name == "mmap" else "dir_mismatch"
                 ctx = "mmap" if name == "mmap" else "chdir"
                 events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
@@ -208,10 +211,10 @@ class Tracer:
                 return
         ptrace.resume(tid)
 
-    def _object_of(self, tid: int, name: str, result: int) -> mapping.Identity | None:
+    def _object_of(self, tid: int, name: str, result: int, named: bool) -> mapping.Identity | None:
         """Return what the call *name* really used."""
         if name == "mmap":
-            return mapping.mapped_at(self._host, tid, result)
+            return mapping.mapped_at(self._host, tid, result, named=named)
         fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
         try:
             st = os.fstat(fd)

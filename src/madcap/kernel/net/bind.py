@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""bind(2)."""
+"""bind(2), and listen(2), which binds a socket that has no address yet."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.net.endpoint import Socket
     from madcap.kernel.request import Request
+
+_LISTENING = (a.SOCK_STREAM, a.SOCK_SEQPACKET)
 
 
 def sys_bind(req: Request) -> int:
@@ -58,6 +60,19 @@ def _bind_inet(req: Request, socket: Socket, raw: bytes) -> int:
     if "allow_safe_bind" in req.host.options:
         verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
     return 0
+
+
+def sys_listen(req: Request) -> int:
+    """listen(2): the kernel would bind a nameless socket to a free port of every address."""
+    socket = endpoint.fetch(req, 0)
+    req.alive()
+    if socket.is_inet and socket.type in _LISTENING and not _bound(socket).port:
+        wildcard = a.parse_in(bytes(16)) if socket.domain == a.AF_INET else a.parse_in6(bytes(28))
+        to = endpoint.inet_target(req, socket, C.NET_BIND, wildcard, errno.EADDRINUSE)
+        s.bind(socket.fd, to.raw)
+        if "allow_safe_bind" in req.host.options:
+            verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
+    return s.listen(socket.fd, req.i32(1))
 
 
 def _bound(socket: Socket) -> a.Inet:
