@@ -10,7 +10,7 @@ from madcap.abi import flags as F
 from madcap.kernel.change import under_umask
 from madcap.kernel.lookup import MISS, lookup, subject
 from madcap.kernel.net import address as a
-from madcap.kernel.net import endpoint, verdicts
+from madcap.kernel.net import endpoint, peers, verdicts
 from madcap.kernel.net.names import NAMES, encode
 from madcap.linux import fs
 from madcap.linux import socket as s
@@ -72,7 +72,11 @@ def sys_listen(req: Request) -> int:
         s.bind(socket.fd, to.raw)
         if "allow_safe_bind" in req.host.options:
             verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
-    return s.listen(socket.fd, req.i32(1))
+    s.listen(socket.fd, req.i32(1))
+    if socket.domain == a.AF_UNIX:
+        peers.listens(req, socket)
+    req.release(socket.fd)  # When the caller closes it, it is closed.
+    return 0
 
 
 def _bound(socket: Socket) -> a.Inet:

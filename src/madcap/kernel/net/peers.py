@@ -51,12 +51,20 @@ class Recent:
 _connectors = Recent()  # Inode of a socket: who connected it.
 _senders = Recent()  # Inode of a socket: who sent on it last.
 _arrivals = Recent()  # Place: who connected or sent there last.
+_listeners = Recent()  # Place: who listens there, the peer of those who connect.
 
 
 def connected(req: Request, socket: Socket, raw: bytes, target: Target | None) -> None:
     """Note that the caller connects *socket* to *raw*, or to the socket file *target*."""
     _connectors.put(os.fstat(socket.fd).st_ino, req.tid)
     arrived(req, raw, target)
+
+
+def listens(req: Request, socket: Socket) -> None:
+    """Note that the caller listens on the UNIX *socket*."""
+    place = _place(s.getsockname(socket.fd))
+    if place is not None:
+        _listeners.put(place, req.tid)
 
 
 def sent(req: Request, socket: Socket) -> None:
@@ -77,8 +85,17 @@ def place_of(raw: bytes, target: Target | None) -> Place:
 
 
 def connector(req: Request, socket: Socket) -> int:
-    """Return the process that connected the peer of *socket*, 0 where nobody knows."""
-    tid = _connectors.get(_peer(socket)) or _arrivals.get(_own_place(socket))
+    """Return the process that connected the peer of *socket*, 0 where nobody knows.
+
+    For whoever connected, it is the one that listened.
+    """
+    try:
+        far = s.getpeername(socket.fd)
+    except OSError:
+        tid = _listeners.get(_own_place(socket))  # It listens itself.
+    else:
+        tid = _connectors.get(_peer(socket)) or _arrivals.get(_own_place(socket))
+        tid = tid or _listeners.get(_place(far))
     return _process_of(req, tid)
 
 
@@ -100,7 +117,11 @@ def _process_of(req: Request, tid: int) -> int:
 
 
 def _own_place(socket: Socket) -> Place | None:
-    raw = s.getsockname(socket.fd)
+    return _place(s.getsockname(socket.fd))
+
+
+def _place(raw: bytes) -> Place | None:
+    """Return the place that the UNIX address *raw* names, None where it names none."""
     if len(raw) < 3 or a.family_of(raw) != a.AF_UNIX:
         return None
     if raw[2] == 0:
