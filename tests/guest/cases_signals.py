@@ -314,7 +314,7 @@ def case_exec_from_another_thread(_tree: Tree) -> object:
     if pid == 0:
         threading.Thread(target=raw_open, args=(b"fifo", os.O_RDONLY), daemon=True).start()
         time.sleep(0.2)
-        os.execv("/bin/sh", ["sh", "-c", "exit 5"])
+        os.execv("/bin/sh", ["sh", "-c", "exit 5"])  # noqa: S606 - a shell is not wanted
     _, status = os.waitpid(pid, 0)
     time.sleep(0.1)
     return [
