@@ -38,6 +38,7 @@ class Walk:
         self.tree = os.path.join(parent, "tree")
         self.outs: list[tuple[str, ctypes.Array[ctypes.c_char]]] = []
         self.keep: list[object] = []
+        self.over = False
         os.umask(0o022)
         os.closerange(SLOTS, SLOTS + 20)
         os.makedirs(self.tree)
@@ -89,6 +90,8 @@ class Walk:
 
     def step(self, name: str, given: list[object], slot: int) -> object:
         """Make one call; return what is to be seen of it."""
+        if self.over:
+            return "over"
         self.outs, self.keep = [], []
         arguments = [self.argument(one) for one in given]
         if name == "creat" and self._blocks(arguments[0]):
@@ -100,10 +103,17 @@ class Walk:
         elif name in ("chdir", "fchdir") and result == 0:
             shown.append(self._inside(os.getcwd()))
             if shown[-1] == "outside":
-                os.chdir(self.tree)
+                self._return()
         elif result >= 0:
             shown += [show(what, buffer.raw, result) for what, buffer in self.outs]
         return shown
+
+    def _return(self) -> None:
+        """Go back to the tree; where its mode forbids that, the walk is over."""
+        try:
+            os.chdir(self.tree)
+        except OSError:
+            self.over = True
 
     def _blocks(self, path: object) -> bool:
         """Tell whether an open of *path* that lacks O_NONBLOCK would wait for a reader."""

@@ -153,7 +153,6 @@ def _unlink(req: Request, dirfd: int, path: bytes) -> int:
     if target.base in (b"", b".", b".."):
         raise OSError(errno.EISDIR, "a directory")
     if target.directory:
-        _may_remove(target)
         raise OSError(errno.EISDIR if target.type == F.S_IFDIR else errno.ENOTDIR, "slash")
     _not_in_proc(target)
     admit(req, target, C.DELETE)

@@ -109,7 +109,8 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
         walk = _Walk(req, start, absolute, how, resolve)
         # The kernel only learns where the root is from an absolute path or a dot-dot: until then an
         # absolute link leaves the mount, wherever it leads. What we force is not that literal.
-        walk.rooted = absolute or not asked & F.RESOLVE_NO_XDEV
+        unset = F.RESOLVE_NO_XDEV | F.RESOLVE_IN_ROOT
+        walk.rooted = absolute or asked & unset != F.RESOLVE_NO_XDEV
         target = walk.run(path)
     _check_name(target, flags)
     return target
@@ -283,6 +284,8 @@ class _Walk:
         last = path.rstrip(b"/").rpartition(b"/")[2]
         dot = last in (b"", b".", b"..")
         self._dot = last == b"."
+        if self.resolve & F.RESOLVE_NO_XDEV:
+            self._device = os.fstat(self.start).st_dev
         if how & _LAST and dot:
             return self._dot_last(path, parts)
         # A trailing slash or dot asks for a directory, through a link too, except where the last
@@ -290,8 +293,6 @@ class _Walk:
         if (slash or last == b".") and not how & (MISS | BASE):
             self.how = how = how | FOLLOW
         self.stack = parts[::-1]
-        if self.resolve & F.RESOLVE_NO_XDEV:
-            self._device = os.fstat(self.start).st_dev
         while self.stack:
             target = self._step()
             if target is not None:
@@ -490,6 +491,8 @@ class _Walk:
         if fd < 0:
             raise OSError(get_errno(), "magic link")
         req.own(fd)
+        if self._device >= 0 and os.fstat(fd).st_dev != self._device:
+            raise OSError(errno.EXDEV, "crosses a mount")
         text = req.link_text(fd)
         deleted = text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0
         if text[:1] != b"/":

@@ -175,7 +175,8 @@ def _existing(req: Request, target: Target, how: How, wanted: int) -> Reply:
         if not (flags & F.O_PATH and "allow_unsafe_open_path" in req.policy.flags):
             raise OSError(errno.ELOOP, "a link")
     if kind == F.S_IFDIR:
-        if (flags & F.O_ACCMODE and not flags & OPEN.TMPFILE_BIT) or flags & F.O_CREAT:
+        writes = flags & (F.O_ACCMODE | F.O_TRUNC) and not flags & OPEN.TMPFILE_BIT
+        if writes or flags & F.O_CREAT:
             raise OSError(errno.EISDIR, "a directory")
         if wanted & C.READ:
             wanted = wanted & ~C.READ | C.READDIR
