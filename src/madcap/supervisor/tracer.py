@@ -40,6 +40,7 @@ SIGKILL, SIGTRAP, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 5, 18, 19, 20
 _STOPS = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
 _JOB_STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
 _NO_STATUS = 127
+_FATAL = 101
 #: The calls that the filter answers with RET_TRACE.
 STOPPED_CALLS = ("chdir", "fchdir", "mmap")
 _STOPPED = {NUMBERS[name]: name for name in STOPPED_CALLS if name in NUMBERS}
@@ -207,6 +208,9 @@ class Tracer:
                 op = "map_mismatch" if name == "mmap" else "dir_mismatch"
                 ctx = "mmap" if name == "mmap" else "chdir"
                 events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
+                if name == "mmap":
+                    # The mapping outlives this process where another one shares its memory.
+                    os._exit(_FATAL)
                 self._kill(tid)
                 return
         ptrace.resume(tid)
