@@ -235,8 +235,10 @@ def parse_ports(text: str) -> Ports:
 
 def _port(word: str, text: str) -> int:
     digits = word.removeprefix("+")
-    if digits and len(digits) <= 20 and DIGITS[10].issuperset(digits) and int(digits) <= 65535:
-        return int(digits)
+    if digits and DIGITS[10].issuperset(digits):
+        digits = digits.lstrip("0") or "0"
+        if len(digits) <= 5 and int(digits) <= 65535:
+            return int(digits)
     raise PolicyError(
         EINVAL, f"{text!r} is no port set", expected="N, N-M or a comma list, up to 65535"
     )
@@ -256,7 +258,9 @@ def parse(
     tail = text[mark + 1 :]
     if aliases:
         networks = ALIASES.get(head.lower())
-        if networks is not None and "," not in tail:
+        if networks is not None:
+            if "," in tail or "+" in tail:
+                raise PolicyError(EINVAL, f"{tail!r} is no port or range", expected="N or N-M")
             ports = parse_ports(tail)
             return [(network, ports, None) for network in networks]
     if _is_address(head):
@@ -377,6 +381,8 @@ def ip_text(address: bytes) -> str:
     """Return the text of an IP address of 4 or 16 bytes."""
     if len(address) == 4:
         return ".".join(map(str, address))
+    if address.startswith(bytes(10) + b"\xff\xff"):
+        return "::ffff:" + ip_text(address[12:])
     groups = [address[index] << 8 | address[index + 1] for index in range(0, 16, 2)]
     best, length = 8, 1
     index = 0

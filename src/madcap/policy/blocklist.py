@@ -190,6 +190,8 @@ def command(box: Sandbox, rest: str) -> None:
     """Do ``block+NETWORK``, ``block-NETWORK``, ``block^`` or ``block!``; nothing is expanded."""
     operator = rest[:1]
     text = rest[1:]
+    if operator in ("-", "^"):
+        box.require_free()
     if operator in ("+", "-"):
         network = parse_network(text)
     elif operator not in ("^", "!") or text:
@@ -198,10 +200,7 @@ def command(box: Sandbox, rest: str) -> None:
             f"malformed block{rest}",
             expected="block+NETWORK, block-NETWORK, block^, block!",
         )
-    if operator in ("+", "!"):
-        box.require_unlocked()
-    else:
-        box.require_free()
+    box.require_unlocked()
     domain = box.subject
     blocklist = domain.blocklist
     if blocklist is None:

@@ -8,7 +8,7 @@ from errno import EEXIST, EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOSPC, EPERM
 from madcap.errors import PolicyError
 from madcap.policy import glob
 from madcap.policy.domain import LIST_MAX, Domain
-from madcap.policy.values import field, unescape
+from madcap.policy.values import field, first_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _known(box: Sandbox, text: str) -> Domain:
 def addressed(box: Sandbox, text: str) -> None:
     """Do ``@NAME/COMMAND``; *text* is what follows the ``@``."""
     name, slash, command = text.partition("/")
-    if not slash:
+    if not slash or not name:
         raise PolicyError(EINVAL, f"@{text} without a command", expected="@NAME/COMMAND")
     box.require_default()
     domain = _known(box, name)
@@ -127,28 +127,25 @@ def define(box: Sandbox, rest: str) -> None:
         box.domains = {"default": box.domains["default"]}
         _forget_moves(box)
         return
-    if operator not in ("+", "-"):
+    text, seed = first_field(field(rest[1:]))
+    if operator not in ("+", "-") or not text or (operator == "-" and seed is not None):
         raise PolicyError(
-            EINVAL, f"malformed domain{rest}", expected="domain+@NAME[:SEED], domain-@NAME, domain^"
+            EINVAL,
+            f"malformed domain{rest}",
+            expected="domain+@NAME[:SEED], domain-@NAME, domain^",
         )
+    if operator == "+" and seed == "":
+        raise PolicyError(EINVAL, "empty seed of a domain", expected="@DOMAIN, /FILE or a profile")
     box.require_startup()
     if operator == "-":
-        _undefine(box, parse_name(box, _unescape_one(rest[1:])))
+        _undefine(box, parse_name(box, text))
         return
-    text, colon, seed = rest[1:].partition(":")
-    name = parse_name(box, _unescape_one(text))
-    if colon and not seed:
-        raise PolicyError(EINVAL, "empty seed of a domain", expected="@DOMAIN, /FILE or a profile")
+    name = parse_name(box, text)
     if name in box.domains:
         raise PolicyError(EEXIST, f"domain {name} is there already")
     if len(box.domains) >= DOMAIN_MAX:
         raise PolicyError(ENOSPC, f"more than {DOMAIN_MAX} domains")
-    _create(box, name, seed)
-
-
-def _unescape_one(text: str) -> str:
-    fields = unescape(field(text))
-    return ":".join(fields)
+    _create(box, name, seed or "")
 
 
 def _create(box: Sandbox, name: str, seed: str) -> None:
@@ -245,5 +242,5 @@ def _parse_moves(box: Sandbox, kind: str, target: str, text: str) -> list[Move]:
             raise PolicyError(EINVAL, f"{text!r} is no IP address with ports")
         text = address.unix_pattern(box, text)
     # Of a pattern that is stored as two, a move keeps the first only.
-    pattern, method = glob.split(glob.canonical(box.expand(text), -1))[0]
+    pattern, method = glob.split(glob.canonical(box.expand(text)))[0]
     return [Move(kind, target, box.origin, pattern=pattern, method=method)]

@@ -10,7 +10,7 @@ from madcap.policy import actions
 from madcap.policy.blame import nearest
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.glob import HEX, unhex
-from madcap.policy.values import field, invalid, plain_path, unescape
+from madcap.policy.values import absolute_path, field, first_field, invalid, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,12 @@ def command(box: Sandbox, rest: str) -> None:
         box.subject.force = {}
         box.subject.touch()
         return
-    fields = unescape(rest[1:]) if operator in ("+", "-") else []
+    fields: list[str] = []
+    if operator == "-":
+        fields = [":".join(unescape(rest[1:]))]
+    elif operator == "+":
+        path_text, more = first_field(rest[1:])
+        fields = [path_text, *(() if more is None else more.split(":"))]
     if not all(fields) or len(fields) not in ((3, 4) if operator == "+" else (1,)):
         raise PolicyError(
             EINVAL,
@@ -102,12 +107,10 @@ def command(box: Sandbox, rest: str) -> None:
     for each in fields:
         field(each)
     _require_built(box)
-    path = unhex(box.expand(fields[0]))
-    if not path.startswith(b"/"):
-        raise PolicyError(EINVAL, f"path {fields[0]!r} is not absolute")
-    path = plain_path(path)
     if operator == "-":
         box.require_free()
+    path = absolute_path(unhex(box.expand(fields[0])))
+    if operator == "-":
         box.subject.force = {old: value for old, value in box.subject.force.items() if old != path}
     else:
         _add(box, path, fields[1:])
@@ -120,6 +123,15 @@ def _require_built(box: Sandbox) -> None:
 
 
 def _add(box: Sandbox, path: bytes, fields: list[str]) -> None:
+    word = box.expand(fields[2]) if len(fields) > 2 else "deny"
+    action = actions.BY_NAME.get(word)
+    if not action:
+        raise invalid("action of force", word, " ".join(actions.NAMES[1:]))
+    digest = box.expand(fields[1])
+    if len(digest) & 1:
+        raise invalid("checksum", digest, "an even number of hex digits")
+    if not HEX.issuperset(digest):
+        raise PolicyError(EILSEQ, f"{digest!r} is not hex")
     algorithm = fields[0]
     empty = EMPTY.get(algorithm)
     if empty is None:
@@ -128,15 +140,8 @@ def _add(box: Sandbox, path: bytes, fields: list[str]) -> None:
             f"unknown algorithm {algorithm!r}",
             expected="the name of a checksum" + nearest(algorithm, EMPTY),
         )
-    digest = box.expand(fields[1])
-    if not HEX.issuperset(digest):
-        raise PolicyError(EILSEQ, f"{digest!r} is not hex")
     if len(digest) != len(empty) or digest.lower() == empty:
         raise invalid(f"checksum of {algorithm}", digest, f"{len(empty)} digits, of some content")
-    word = box.expand(fields[2]) if len(fields) > 2 else "deny"
-    action = actions.BY_NAME.get(word)
-    if not action:
-        raise invalid("action of force", word, " ".join(actions.NAMES[1:]))
     box.require_unlocked()
     force = box.subject.force
     if box.in_drop:

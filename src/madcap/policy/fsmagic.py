@@ -13,7 +13,7 @@ from madcap.policy.access import judge_action_in_drop
 from madcap.policy.blame import nearest
 from madcap.policy.categories import FS
 from madcap.policy.domain import LIST_MAX
-from madcap.policy.values import number
+from madcap.policy.values import invalid, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def parse_list(text: str) -> list[int]:
             for magics in MAGIC.values():
                 found += magics
         elif "0" <= name[:1] <= "9" or name[:1] == "+":
-            found.append(number(name))
+            found.append(_number(name))
         else:
             raise PolicyError(
                 EINVAL,
@@ -192,6 +192,13 @@ def parse_list(text: str) -> list[int]:
                 expected="a name, a magic number or all" + nearest(name, MAGIC),
             )
     return found
+
+
+def _number(text: str) -> int:
+    try:
+        return number(text)
+    except PolicyError:
+        raise invalid("magic number", text, "a number of 64 bits") from None
 
 
 def name_of(magic: int) -> str | None:

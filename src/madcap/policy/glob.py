@@ -66,8 +66,11 @@ def unhex(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def canonical(text: str, wanted: int) -> bytes:
-    """Return the expanded pattern *text* as rules about the categories *wanted* store it."""
+def canonical(text: str, wanted: int = 0) -> bytes:
+    """Return the expanded pattern *text* as rules about the categories *wanted* store it.
+
+    Masks and moves want none: for them ``!all`` is a name like others.
+    """
     pattern = unhex(text)
     if len(pattern) >= PATH_MAX:
         raise PolicyError(ENAMETOOLONG, f"pattern of {len(pattern)} bytes: 4095 is the limit")
@@ -79,7 +82,7 @@ def canonical(text: str, wanted: int) -> bytes:
     if first == b"!" and len(pattern) > 1:
         if pattern == b"!epoll":
             return b"!eventpoll"
-        if pattern == b"!all":
+        if pattern == b"!all" and wanted:
             if wanted & ~categories.DESCRIPTORS:
                 raise PolicyError(EINVAL, "!all is for the categories sendfd and recvfd only")
             return b"!*"

@@ -15,7 +15,7 @@ from madcap.errors import PolicyError
 from madcap.policy.blame import nearest
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.glob import Glob, is_literal
-from madcap.policy.values import number
+from madcap.policy.values import invalid, number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ def requests_of(item: str) -> list[int]:
     optional = item.endswith("!")
     text = item.removesuffix("!")
     if "0" <= text[:1] <= "9" or text[:1] in ("+", "-"):
-        value = number(text)
-        if value > 0xFFFF_FFFF:
-            raise PolicyError(EINVAL, f"ioctl request {text} has more than 32 bits")
-        return [value]
+        try:
+            return [number(text, 0, 0xFFFF_FFFF)]
+        except PolicyError:
+            if optional:
+                return []
+            raise invalid("ioctl request", text, "a number of 32 bits") from None
     upper = text.upper()
     if is_literal(upper.encode()):
         request = abi.REQUESTS.get(upper)
@@ -142,8 +144,8 @@ def command(box: Sandbox, allowed: bool, text: str) -> None:
     requests: list[int] = []
     for item in box.expand(text[1:]).split(","):
         requests += requests_of(item)
-        if adds and not allowed and undeniable(item):
-            raise PolicyError(EOPNOTSUPP, f"{item} would be evaded: its driver ignores other bits")
+    if adds and not allowed and undeniable(requests):
+        raise PolicyError(EOPNOTSUPP, "would be evaded: the driver looks at a part of the number")
     domain = box.subject
     room = LIST_MAX // ARCHITECTURES.get(box.host.machine, 1)
     if adds and len(requests) + domain.ioctls.count() > room:
@@ -156,10 +158,8 @@ def command(box: Sandbox, allowed: bool, text: str) -> None:
     domain.touch()
 
 
-def undeniable(item: str) -> bool:
-    """Tell whether *item* includes a request that a denial by number would not stop."""
-    text = item.removesuffix("!").upper()
-    if is_literal(text.encode()):
-        return text.startswith(UNDENIABLE)
-    glob = Glob(text.encode())
-    return any(name.startswith(UNDENIABLE) and glob.match(name.encode()) for name in abi.REQUESTS)
+def undeniable(requests: list[int]) -> bool:
+    """Tell whether a denial by number would not stop one of *requests*."""
+    return any(
+        name.startswith(UNDENIABLE) and value in requests for name, value in abi.REQUESTS.items()
+    )

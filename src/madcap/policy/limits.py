@@ -106,10 +106,11 @@ def attributes(box: Sandbox, rest: str) -> None:
 
 def resource(box: Sandbox, rest: str) -> None:
     """Do ``rlimit/NAME:VALUE``."""
+    if rest[:1] == "/":
+        box.require_startup()
     name, colon, text = rest[1:].partition(":")
     if rest[:1] != "/" or not colon:
         raise PolicyError(EINVAL, f"malformed rlimit{rest}", expected="rlimit/NAME:VALUE")
-    box.require_startup()
     kind = RLIMITS.get(name)
     if kind is None:
         raise PolicyError(

@@ -9,7 +9,7 @@ from madcap.errors import PolicyError
 from madcap.policy import glob
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.rules import Mask
-from madcap.policy.values import field, plain_path, unescape
+from madcap.policy.values import absolute_path, field, unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def command(box: Sandbox, rest: str) -> None:
     fields = unescape(rest[1:])
     if operator == "+" and len(fields) <= 3:
         _add(box, fields)
-    elif operator == "-" and len(fields) == 1:
-        _remove(box, fields[0])
+    elif operator == "-" and fields != [""]:
+        _remove(box, ":".join(fields))
     else:
         raise PolicyError(
             EINVAL,
@@ -39,14 +39,11 @@ def command(box: Sandbox, rest: str) -> None:
 
 
 def _forms(box: Sandbox, text: str) -> tuple[tuple[bytes, int], ...]:
-    return glob.split(glob.canonical(box.expand(field(text)), -1))
+    return glob.split(glob.canonical(box.expand(field(text))))
 
 
 def _target(box: Sandbox, text: str) -> bytes:
-    path = glob.unhex(box.expand(field(text)))
-    if not path.startswith(b"/"):
-        raise PolicyError(EINVAL, f"mask target {text!r} is not absolute")
-    return plain_path(path)
+    return absolute_path(glob.unhex(box.expand(field(text))))
 
 
 def _add(box: Sandbox, fields: list[str]) -> None:
@@ -54,7 +51,7 @@ def _add(box: Sandbox, fields: list[str]) -> None:
     forms = _forms(box, fields[0])
     targets = [_target(box, text) for text in fields[1:]]
     domain = box.subject
-    for pattern, method in forms:
+    for pattern, method in reversed(forms):
         if len(domain.masks) + 1 >= LIST_MAX:
             raise PolicyError(ENOSPC, f"more than {LIST_MAX - 1} masks")
         file = targets[0] if targets else None

@@ -9,6 +9,7 @@ from madcap.errors import PolicyError
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.glob import PATH_MAX, unhex
 from madcap.policy.values import (
+    absolute_path,
     boolean,
     field,
     namespaces,
@@ -128,10 +129,9 @@ def root(box: Sandbox, rest: str) -> None:
     if not colon or name not in ("", "/map", "/fake"):
         raise PolicyError(EINVAL, f"malformed root{rest}", expected=":, /map: or /fake:")
     if not name:
-        place = _place(box.expand(text))
         _container(box)
         box.require_startup()
-        box.root = place
+        box.root = _place(box.expand(text))
         return
     if name == "/map":
         _container(box)
@@ -151,27 +151,23 @@ def _place(text: str) -> str | bytes | None:
 
 
 def _absolute(text: str) -> bytes:
-    path = unhex(text)
-    if path and not path.startswith(b"/"):
-        raise PolicyError(EINVAL, f"{text!r} is not absolute")
-    return plain_path(path)
+    return absolute_path(unhex(text))
 
 
 def workdir(box: Sandbox, rest: str) -> None:
     """Do ``workdir:PATH``."""
     if rest[:1] != ":":
         raise PolicyError(EINVAL, f"malformed workdir{rest}", expected="workdir:PATH")
-    text = box.expand(rest[1:])
-    place = None if text in ("none", "off") else _absolute(text)
     _container(box)
     box.require_startup()
-    box.workdir = place
+    text = box.expand(rest[1:])
+    box.workdir = None if text in ("none", "off") else _absolute(text)
 
 
 def operation(box: Sandbox, kind: str, rest: str) -> None:
     """Do one of the operations and its ``-try`` form; *rest* is what follows its name."""
-    text = rest.removeprefix("-try") if rest[:5] in ("-try+", "-try-", "-try^") else rest
-    optional = text is not rest
+    text = rest.removeprefix("-try")
+    optional = text != rest
     operator = text[:1]
     if operator not in ("+", "-", "^") or (operator == "^") != (len(text) == 1):
         raise PolicyError(
@@ -233,10 +229,7 @@ def _split(text: str, most: int) -> list[str]:
 
 def _bind(box: Sandbox, optional: bool, fields: list[str]) -> Mount:
     source = unhex(box.expand(fields[0]))
-    target = unhex(box.expand(fields[1]))
-    if not target.startswith(b"/"):
-        raise PolicyError(EINVAL, f"mount point {fields[1]!r} is not absolute")
-    target = plain_path(target)
+    target = absolute_path(unhex(box.expand(fields[1])))
     if source.startswith(b"/"):
         source = plain_path(source)
     for path in (source, target):

@@ -33,6 +33,8 @@ def command(box: Sandbox, word: str, rest: str) -> None:
         _set_variable(box, rest[1:])
     elif word == "unsetenv" and rest[:1] == "!":
         box.require_startup()
+        if "=" in rest:
+            raise PolicyError(EINVAL, f"{rest[1:]!r} is no name of a variable")
         box.environ.pop(_variable(rest[1:]), None)
     elif word == "clearenv" and rest == "!":
         box.require_startup()
@@ -62,10 +64,10 @@ def _variable(name: str) -> bytes:
 
 
 def _set_variable(box: Sandbox, text: str) -> None:
+    box.require_startup()
     name, equals, value = text.partition("=")
     if not equals:
         raise PolicyError(EINVAL, f"setenv!{text} sets nothing", expected="NAME=VALUE")
-    box.require_startup()
     key = _variable(name)
     value = box.expand(value)
     if "\0" in value:
@@ -88,18 +90,23 @@ def _pass_variable(box: Sandbox, operator: str, glob: str) -> None:
         box.passenv.append(glob)
 
 
-def _descriptor(text: str) -> int:
-    value = number(text)
-    if value > FD_MAX:
-        raise PolicyError(ERANGE, f"no descriptor is as high as {text}")
-    return value
+def _span(word: str) -> tuple[int, int]:
+    """Return the first and the last descriptor of the number or range *word*."""
+    low, hyphen, high = word.partition("-")
+    first = number(low, 0, 0xFFFF_FFFF)
+    last = number(high, 0, 0xFFFF_FFFF) if hyphen else first
+    if last < first:
+        raise invalid("range of descriptors", word, "the lower number first")
+    if last > FD_MAX:
+        raise PolicyError(ERANGE, f"no descriptor is as high as {word}")
+    return first, last
 
 
 def _pass_descriptors(box: Sandbox, operator: str, text: str) -> None:
     if operator == "^":
+        box.require_startup()
         if text:
             raise PolicyError(EINVAL, "passfd^ takes nothing")
-        box.require_startup()
         box.passfd = []
         return
     box.require_startup()
@@ -108,13 +115,7 @@ def _pass_descriptors(box: Sandbox, operator: str, text: str) -> None:
         span = STREAMS.get(word)
         if word == "all":
             span = (0, FD_MAX)
-        if span is None:
-            low, hyphen, high = word.partition("-")
-            first = _descriptor(low)
-            span = (first, _descriptor(high) if hyphen else first)
-            if span[1] < span[0]:
-                raise invalid("range of descriptors", word, "the lower number first")
-        ranges.append(span)
+        ranges.append(span or _span(word))
     present = box.passfd
     for span in ranges:
         present = with_range(present, span) if operator == "+" else without_range(present, span)
@@ -147,9 +148,9 @@ def without_range(ranges: list[tuple[int, int]], span: tuple[int, int]) -> list[
 
 def _null_descriptors(box: Sandbox, operator: str, text: str) -> None:
     if operator == "^":
+        box.require_startup()
         if text:
             raise PolicyError(EINVAL, "nullfd^ takes nothing")
-        box.require_startup()
         box.nullfd.clear()
         return
     box.require_startup()
@@ -158,8 +159,10 @@ def _null_descriptors(box: Sandbox, operator: str, text: str) -> None:
         span = STREAMS.get(word)
         if span is not None:
             chosen.update(range(span[0], span[1] + 1))
+        elif "-" in word:
+            raise invalid("descriptor", word, "a number")
         else:
-            chosen.add(_descriptor(word))
+            chosen.add(_span(word)[0])
     if operator == "+":
         if len(box.nullfd | chosen) > LIST_MAX:
             raise PolicyError(ENOSPC, f"more than {LIST_MAX} descriptors to replace")

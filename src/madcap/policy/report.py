@@ -150,7 +150,7 @@ def state(box: Sandbox) -> dict[str, object]:
     """Return the state of *box* as plain values, in the order of the interface."""
     from madcap.policy.interface import api
 
-    domain = box.active
+    domain = box.subject
     root = box.root
     found: dict[str, object] = {
         "id": sandbox_id(box),
@@ -175,7 +175,7 @@ def state(box: Sandbox) -> dict[str, object]:
         "ipc_uid": box.ipc_uid,
         "ipc_gid": box.ipc_gid,
         "ipc_max": box.ipc_max,
-        "ipc_idle": box.ipc_idle,
+        "ipc_idle": box.ipc_idle // 1_000_000_000,
         "backtrace": "0",
         "proxy_addr": box.proxy_addr,
         "proxy_port": box.proxy_port,
@@ -312,7 +312,7 @@ def dump_text(box: Sandbox) -> str:
 
 def stat_text(box: Sandbox) -> str:
     """Return the state of *box* as people read it, without a newline at its end."""
-    domain = box.active
+    domain = box.subject
     enabled = [_name(mask) for mask in TEXT_ORDER if mask & domain.enabled]
     labels = sorted(LABELS[flag] for flag in domain.flags)
     lines = [
@@ -334,7 +334,7 @@ def stat_text(box: Sandbox) -> str:
         f"  IPC UID: {_or_none(box.ipc_uid)}",
         f"  IPC GID: {_or_none(box.ipc_gid)}",
         f"  IPC Max Connections: {box.ipc_max}",
-        f"  IPC Idle Timeout: {box.ipc_idle} seconds",
+        f"  IPC Idle Timeout: {box.ipc_idle // 1_000_000_000} seconds",
         "  Default Action:",
     ]
     for bit, name in enumerate(categories.NAMES):

@@ -125,7 +125,7 @@ class Sandbox:
         self.ipc_uid: int | None = self.host.uid
         self.ipc_gid: int | None = self.host.gid
         self.ipc_max = 64
-        self.ipc_idle = 60
+        self.ipc_idle = 60_000_000_000  # Nanoseconds.
         self.log_level: int | None = None  # Until a command sets it; as syslog(3) counts.
         self.verbose = 1
         self.log_interval = 5_000_000_000  # Nanoseconds.

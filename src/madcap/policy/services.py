@@ -88,11 +88,7 @@ def logging(box: Sandbox, rest: str) -> None:
         return
     if name == "level":
         text = box.expand(text)
-        level = int(text) if text in tuple("01234567") else -1
-        if text in LEVELS:
-            level = LEVELS.index(text)
-        if level < 0:
-            raise invalid("log level", text, " ".join(LEVELS) + ", or 0 to 7")
+        level = LEVELS.index(text) if text in LEVELS else _level(text)
     elif name == "verbose":
         level = min(decimal(box.expand(text), 0, 255), 3)
     elif name == "rlimit_interval":
@@ -111,6 +107,13 @@ def logging(box: Sandbox, rest: str) -> None:
         box.log_interval = level
     else:
         box.log_burst = level
+
+
+def _level(text: str) -> int:
+    try:
+        return decimal(text, 0, len(LEVELS) - 1)
+    except PolicyError:
+        raise invalid("log level", text, " ".join(LEVELS) + ", or 0 to 7") from None
 
 
 def _landlock_flags(box: Sandbox, names: str, text: str) -> None:
@@ -132,10 +135,11 @@ def _landlock_flags(box: Sandbox, names: str, text: str) -> None:
 
 def proxy(box: Sandbox, rest: str) -> None:
     """Do the commands of the family ``proxy/``."""
+    if rest[:1] == "/":
+        box.require_startup()
     name, text = split("proxy", rest)
     if name not in ("addr", "port", "ext/host", "ext/port", "ext/unix"):
         raise unknown("proxy", name, "addr, port, ext/host, ext/port or ext/unix")
-    box.require_startup()
     text = box.expand(text)
     if name == "port":
         box.proxy_port = decimal(text, 0, U16)
@@ -170,10 +174,11 @@ def socket_path(text: str, limit: int) -> bytes:
 
 def terminal(box: Sandbox, rest: str) -> None:
     """Do ``pty/row``, ``pty/col`` and their other names ``pty/x`` and ``pty/y``."""
+    if rest[:1] == "/":
+        box.require_startup()
     name, text = split("pty", rest)
     if name not in ("row", "x", "col", "y"):
         raise unknown("pty", name, "row, x, col or y")
-    box.require_startup()
     text = box.expand(text)
     value = None if text == "none" else decimal(text, 0, U16)
     if name in ("row", "x"):
@@ -203,7 +208,7 @@ def control_socket(box: Sandbox, rest: str) -> None:
         else:
             box.ipc_gid = owner
         return
-    value = number(text, 0, U64) if name == "max" else duration(text) // 1_000_000_000
+    value = number(text, 0, U64) if name == "max" else duration(text)
     if not value:
         raise invalid(f"value of ipc/{name}", text, "more than 0")
     if name == "max":

@@ -211,7 +211,7 @@ def _force_umask(box: Sandbox, value: str) -> None:
     umask = None if value in UMASK_OFF else octal(value, 0o7777)
     if box.in_drop:
         present = box.subject.force_umask
-        if umask is None or (present is not None and present & ~umask):
+        if present is not None and (umask is None or present & ~umask):
             raise PolicyError(EPERM, "lock:drop keeps every bit of trace/force_umask")
     box.subject.force_umask = umask
     box.subject.touch()

@@ -94,8 +94,6 @@ def number(text: str, low: int = 0, high: int = U64) -> int:
     if len(digits) > 100:
         raise PolicyError(EOVERFLOW, "number too large")
     value = -int(digits, base) if text[0] == "-" else int(digits, base)
-    if value < low and low == 0:
-        raise invalid("number", text, "no sign")
     if not low <= value <= high:
         raise PolicyError(EOVERFLOW, f"{text} is out of range", expected=f"{low} to {high}")
     return value
@@ -288,8 +286,8 @@ def _variables(text: str, environ: Mapping[bytes, bytes]) -> str:
 
 def _value(name: str, default: str | None, environ: Mapping[bytes, bytes]) -> str:
     """Return the variable *name*; it must be set and not empty unless there is a *default*."""
-    if not name or not all(letter.isalnum() or letter == "_" for letter in name):
-        raise PolicyError(EINVAL, f"${{{name}}} names no variable", expected="letters, digits or _")
+    if not name:
+        raise PolicyError(EINVAL, "variable without a name")
     key = name.encode("utf-8", "surrogateescape")
     value = environ.get(key)
     if value:
@@ -330,6 +328,15 @@ def unescape(text: str) -> list[str]:
     return fields
 
 
+def first_field(text: str) -> tuple[str, str | None]:
+    """Return the first field of *text*, unescaped, and what follows its colon, left as it is."""
+    index = 0
+    while index < len(text) and text[index] != ":":
+        index += 2 if text[index] == "\\" else 1
+    head = unescape(text[:index])[0]
+    return head, text[index + 1 :] if index < len(text) else None
+
+
 def field(text: str) -> str:
     """Return *text* unless it is longer than any field may be."""
     if len(text) >= PATH_MAX or len(text.encode("utf-8", "surrogateescape")) >= PATH_MAX:
@@ -337,8 +344,19 @@ def field(text: str) -> str:
     return text
 
 
+def absolute_path(path: bytes) -> bytes:
+    """Return the *path* as `plain_path` does; it must begin with a slash."""
+    plain = plain_path(path)
+    if not plain.startswith(b"/"):
+        raise PolicyError(EINVAL, f"{path.decode('utf-8', 'replace')!r} is not absolute")
+    return plain
+
+
 def plain_path(path: bytes) -> bytes:
-    """Return the *path* without empty and ``.`` components; it may not go up."""
+    """Return the *path* without empty and ``.`` components, slash at the end apart.
+
+    It may not go up.
+    """
     if not path:
         raise PolicyError(EINVAL, "empty path")
     if len(path) >= PATH_MAX:
@@ -348,5 +366,7 @@ def plain_path(path: bytes) -> bytes:
     parts = path.split(b"/")
     if b".." in parts:
         raise PolicyError(EINVAL, "'..' component in a path")
-    kept = b"/".join(part for part in parts if part not in (b"", b"."))
+    kept = b"/".join([part for part in parts if part not in (b"", b".")])
+    if kept and parts[-1] in (b"", b"."):
+        kept += b"/"
     return b"/" + kept if path.startswith(b"/") else kept
