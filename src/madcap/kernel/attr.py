@@ -10,7 +10,7 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.change import forced_mode
 from madcap.kernel.judge import admit, owns
-from madcap.kernel.lookup import EMPTY, FOLLOW, Target, descriptor_name, from_descriptor, lookup
+from madcap.kernel.lookup import EMPTY, FOLLOW, Target, descriptor_name, lookup
 from madcap.linux import fs
 from madcap.policy import categories as C
 
@@ -164,7 +164,7 @@ def sys_futimesat(req: Request) -> int:
     times = _timevals(req, 2)
     dirfd = req.i32(0)
     if not req.args[1] and dirfd != F.AT_FDCWD:
-        return _utime(req, from_descriptor(req, dirfd), times)
+        return _utime(req, open_descriptor(req, dirfd), times)
     return _utime(req, _at(req, dirfd, 1, 0), times)
 
 
@@ -181,7 +181,7 @@ def sys_utimensat(req: Request) -> int:
     if not req.args[1] and dirfd != F.AT_FDCWD:
         if flags:
             raise OSError(errno.EINVAL, "flags")
-        return _utime(req, from_descriptor(req, dirfd), times)
+        return _utime(req, open_descriptor(req, dirfd), times)
     return _utime(req, _at(req, dirfd, 1, flags), times)
 
 
