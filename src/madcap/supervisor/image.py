@@ -76,9 +76,12 @@ class ExecVerifier:
         return bytes(self._scratch.data[:size])
 
     def _name(self, fd: int) -> bytes:
+        """Return the name that rules know the program behind *fd* by, deleted or not."""
         text = self._text(fd)
-        if text.startswith(b"/memfd:") and text.endswith(b" (deleted)"):
-            return b"!" + text[1:-10]
+        if text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
+            text = text[:-10]
+            if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
+                return b"!" + text[1:]
         return text
 
     def _loader(self, pid: int, program: bytes) -> mapping.Identity | None:
