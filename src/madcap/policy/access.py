@@ -89,8 +89,8 @@ def default(box: Sandbox, text: str) -> None:
         if name == "lock":
             if action not in LOCK_DEFAULTS:
                 raise invalid("default action of lock", value, "kill, deny or warn")
-            box.require_startup(narrowing=True, any_domain=True)
             _only_stricter(box, action, domain.defaults[0])
+            box.require_startup(narrowing=True, any_domain=True)
             domain.defaults[0] = action
         elif name == "block":
             _only_stricter(box, action, domain.default_block)
@@ -141,6 +141,7 @@ def rule(box: Sandbox, word: str, text: str) -> None:
     mask, operator, pattern = _parse(text)
     field(pattern)
     box.require_unlocked()
+    require_action(box, action, operator)
     if not mask & ~categories.NETWORK:
         from madcap.policy import address
 
@@ -213,8 +214,8 @@ def name_rule(box: Sandbox, action: int, mask: int, operator: str, text: str) ->
     """Add or remove the rule that answers *action* for names like the expanded pattern *text*."""
     forms = glob.split(glob.canonical(text, mask))
     domain = box.subject
-    if box.in_drop:
-        _judge_in_drop(box, action, mask, operator, forms)
+    if box.in_drop and operator == "+":
+        _judge_in_drop(box, action, mask, forms)
     if operator != "+":
         for pattern, method in forms:
             remove(domain, action, mask, pattern, method, every=operator == "^")
@@ -249,28 +250,31 @@ def remove(
 
 
 def _judge_in_drop(
-    box: Sandbox, action: int, mask: int, operator: str, forms: tuple[tuple[bytes, int], ...]
+    box: Sandbox, action: int, mask: int, forms: tuple[tuple[bytes, int], ...]
 ) -> None:
-    """Refuse what ``lock:drop`` does not permit to a rule about names."""
-    judge_action_in_drop(box, action, mask, operator)
-    if operator == "+":
-        from madcap.policy import overlap
+    """Refuse under lock:drop a rule about names that could weaken a stricter one."""
+    judge_default_in_drop(box, action, mask)
+    from madcap.policy import overlap
 
-        for old in box.subject.rules:
-            if old.action > action and old.mask & mask:
-                for pattern, method in forms:
-                    if overlap.may_meet(old.pattern, old.method, pattern, method):
-                        raise PolicyError(EPERM, "would weaken a stricter rule under lock:drop")
+    for old in box.subject.rules:
+        if old.action > action and old.mask & mask:
+            for pattern, method in forms:
+                if overlap.may_meet(old.pattern, old.method, pattern, method):
+                    raise PolicyError(EPERM, "would weaken a stricter rule under lock:drop")
 
 
-def judge_action_in_drop(box: Sandbox, action: int, mask: int, operator: str) -> None:
-    """Refuse an addition that is lenient or weaker than a default, and removals that loosen."""
-    if operator != "+":
-        if action != actions.ALLOW:
-            raise PolicyError(EPERM, "lock:drop removes only rules that allow")
+def require_action(box: Sandbox, action: int, operator: str) -> None:
+    """Refuse under lock:drop to add what does not deny, and to remove what does not allow."""
+    if not box.in_drop:
         return
-    if action < actions.DENY:
+    if operator == "+" and action < actions.DENY:
         raise PolicyError(EPERM, "lock:drop adds only rules that deny")
+    if operator != "+" and action != actions.ALLOW:
+        raise PolicyError(EPERM, "lock:drop removes only rules that allow")
+
+
+def judge_default_in_drop(box: Sandbox, action: int, mask: int) -> None:
+    """Refuse under lock:drop a rule that is weaker than a default of its categories."""
     for bit, present in enumerate(box.subject.defaults):
         if mask >> bit & 1 and present > action:
             raise PolicyError(EPERM, "would weaken a stricter default under lock:drop")

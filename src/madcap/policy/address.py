@@ -6,7 +6,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOSPC, EPERM
 
 from madcap.errors import PolicyError
-from madcap.policy.access import judge_action_in_drop
+from madcap.policy.access import judge_default_in_drop
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.glob import HEX
 from madcap.policy.values import DIGITS
@@ -331,16 +331,11 @@ def command(box: Sandbox, action: int, mask: int, operator: str, text: str) -> b
         for network, ports, protocol in parsed
     ]
     domain = box.subject
-    if box.in_drop:
-        judge_action_in_drop(box, action, mask, operator)
-        if operator == "+":
-            for old in domain.net_rules:
-                if (
-                    old.action > action
-                    and old.mask & mask
-                    and any(old.meets(rule) for rule in rules)
-                ):
-                    raise PolicyError(EPERM, "would weaken a stricter rule under lock:drop")
+    if box.in_drop and operator == "+":
+        judge_default_in_drop(box, action, mask)
+        for old in domain.net_rules:
+            if old.action > action and old.mask & mask and any(old.meets(rule) for rule in rules):
+                raise PolicyError(EPERM, "would weaken a stricter rule under lock:drop")
     for rule in rules:
         if operator == "+":
             if len(domain.net_rules) >= LIST_MAX:

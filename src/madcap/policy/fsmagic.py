@@ -9,7 +9,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOSPC, EPERM
 
 from madcap.errors import PolicyError
-from madcap.policy.access import judge_action_in_drop
+from madcap.policy.access import judge_default_in_drop, require_action
 from madcap.policy.blame import nearest
 from madcap.policy.categories import FS
 from madcap.policy.domain import LIST_MAX
@@ -214,11 +214,10 @@ def command(box: Sandbox, action: int, operator: str, text: str) -> None:
     magics = parse_list(box.expand(text))
     box.require_unlocked()
     domain = box.subject
-    if box.in_drop:
-        judge_action_in_drop(box, action, FS, operator)
-        if operator == "+" and any(
-            old.action > action and old.magic in magics for old in domain.fs_rules
-        ):
+    require_action(box, action, operator)
+    if box.in_drop and operator == "+":
+        judge_default_in_drop(box, action, FS)
+        if any(old.action > action and old.magic in magics for old in domain.fs_rules):
             raise PolicyError(EPERM, "would weaken a stricter rule under lock:drop")
     rules = list(domain.fs_rules)
     if operator == "+":

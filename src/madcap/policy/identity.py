@@ -27,7 +27,7 @@ def command(box: Sandbox, word: str, rest: str) -> None:
     source, colon, target = text.partition(":")
     if operator not in ("+", "-", "^") or bool(colon) != (operator != "^"):
         raise PolicyError(EINVAL, f"malformed {word}{rest}", expected=f"{word}+FROM:TO")
-    if operator != "^" and not (source and target):
+    if operator != "^" and not (source and target and ":" not in target):
         raise PolicyError(EINVAL, f"malformed {word}{rest}", expected=f"{word}+FROM:TO")
     box.require_startup()
     pairs = box.transit_uids if word == "setuid" else box.transit_gids

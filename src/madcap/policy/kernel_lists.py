@@ -79,13 +79,13 @@ def _numbers(names: tuple[str, ...]) -> dict[str, int]:
 def _change(
     box: Sandbox, head: str, chosen: set[int], numbers: dict[str, int], operator: str, text: str
 ) -> None:
+    if (operator == "^") == bool(text):
+        raise PolicyError(EINVAL, f"malformed allow/{head}{operator}{text}", expected="+LIST, ^")
     box.require_startup(narrowing=True)
     if box.in_drop and operator == "+":
         raise PolicyError(EPERM, "lock:drop only takes items away")
     items: set[int] = set()
     if operator == "^":
-        if text:
-            raise PolicyError(EINVAL, f"allow/{head}^ takes nothing")
         chosen.clear()
         return
     for word in text.split(","):

@@ -77,9 +77,10 @@ def command(box: Sandbox, text: str) -> bool:
     if not argument or not all(name in RIGHTS or name in SETS or name in PORTS for name in names):
         return False
     argument = box.expand(argument)
-    box.require_startup(narrowing=True)
+    box.require_default()
     if box.in_drop and letter == "+":
         raise PolicyError(EPERM, "lock:drop lets nothing more through")
+    box.require_startup(narrowing=True)
     if box.landlock is None:
         box.landlock = Landlock()
     ports = _ports(argument) if all(name in PORTS for name in names) else None

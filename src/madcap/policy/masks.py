@@ -26,7 +26,7 @@ def command(box: Sandbox, rest: str) -> None:
         box.subject.replace_masks([])
         return
     fields = unescape(rest[1:])
-    if operator == "+" and len(fields) <= 3:
+    if operator == "+" and len(fields) <= 3 and fields[0]:
         _add(box, fields)
     elif operator == "-" and fields != [""]:
         _remove(box, ":".join(fields))

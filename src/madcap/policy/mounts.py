@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from madcap.policy.sandbox import Sandbox
 
+    Options = tuple[frozenset[str], bytes]
+
 ROOTS: Final = {
     "tmpfs": "tmpfs",
     "tmp": "tmpfs",
@@ -109,9 +111,10 @@ def unshare(box: Sandbox, rest: str) -> None:
     chosen = namespaces(names)
     on = boolean(box.expand(text))
     _container(box)
-    box.require_startup(narrowing=True)
+    box.require_default()
     if box.in_drop and not on:
         raise PolicyError(EPERM, "lock:drop gives no namespace up")
+    box.require_startup(narrowing=True)
     if on:
         box.unshared |= chosen
     else:
@@ -130,8 +133,11 @@ def root(box: Sandbox, rest: str) -> None:
         raise PolicyError(EINVAL, f"malformed root{rest}", expected=":, /map: or /fake:")
     if not name:
         _container(box)
+        box.require_default()
+        box.require_free()
+        place = _place(box.expand(text))
         box.require_startup()
-        box.root = _place(box.expand(text))
+        box.root = place
         return
     if name == "/map":
         _container(box)
@@ -159,9 +165,12 @@ def workdir(box: Sandbox, rest: str) -> None:
     if rest[:1] != ":":
         raise PolicyError(EINVAL, f"malformed workdir{rest}", expected="workdir:PATH")
     _container(box)
-    box.require_startup()
+    box.require_default()
+    box.require_free()
     text = box.expand(rest[1:])
-    box.workdir = None if text in ("none", "off") else _absolute(text)
+    place = None if text in ("none", "off") else _absolute(text)
+    box.require_startup()
+    box.workdir = place
 
 
 def operation(box: Sandbox, kind: str, rest: str) -> None:
@@ -176,13 +185,17 @@ def operation(box: Sandbox, kind: str, rest: str) -> None:
     fields: list[str] = []
     if operator != "^":
         fields = _fields(kind, operator, text[1:])
+    options = _options(fields[2] if len(fields) > 2 else "")
     if kind == "bind":
         _container(box)
     box.require_startup()
     if operator == "^":
         box.mounts = [old for old in box.mounts if (old.kind, old.optional) != (kind, optional)]
         return
-    new = _bind(box, optional, fields) if kind == "bind" else _create(box, kind, optional, fields)
+    if kind == "bind":
+        new = _bind(box, optional, fields, options)
+    else:
+        new = _create(box, kind, optional, fields)
     if operator == "+":
         if len(box.mounts) >= LIST_MAX:
             raise PolicyError(ENOSPC, f"more than {LIST_MAX} mount operations")
@@ -204,7 +217,7 @@ def _fields(kind: str, operator: str, text: str) -> list[str]:
         linked = kind in ("link", "symlink")
         least = 2 if linked and operator == "+" else 1
         most = 1 if operator == "-" else 2
-    if not least <= len(fields) <= most or not all(fields):
+    if not least <= len(fields) <= most or not all(fields[:least] if kind in MODES else fields):
         raise PolicyError(EINVAL, f"malformed {kind}{operator}{text}", expected="its fields")
     for each in fields:
         field(each)
@@ -227,7 +240,7 @@ def _split(text: str, most: int) -> list[str]:
     return head + raw[2:]
 
 
-def _bind(box: Sandbox, optional: bool, fields: list[str]) -> Mount:
+def _bind(box: Sandbox, optional: bool, fields: list[str], options: Options) -> Mount:
     source = unhex(box.expand(fields[0]))
     target = absolute_path(unhex(box.expand(fields[1])))
     if source.startswith(b"/"):
@@ -235,13 +248,19 @@ def _bind(box: Sandbox, optional: bool, fields: list[str]) -> Mount:
     for path in (source, target):
         if path in (b"proc", b"/proc") or path.startswith(b"/proc/"):
             raise PolicyError(EPERM, "the sandbox mounts /proc itself")
+    flags, data = options
+    return Mount("bind", optional, target, source=source, flags=flags, data=data)
+
+
+def _options(text: str) -> Options:
+    """Return the flags and the file system data that the option list *text* of a bind means."""
     flags = {"nosuid", "nodev", "noexec", "nosymfollow"}
     data: list[str] = []
-    for word in fields[2].split(",") if len(fields) > 2 else ():
+    for word in text.split(",") if text else ():
         option = OPTIONS.get(word)
         if option is None:
             if not word or word != word.strip():
-                raise PolicyError(EINVAL, f"blank mount option in {fields[2]!r}")
+                raise PolicyError(EINVAL, f"blank mount option in {text!r}")
             data.append(word)
         elif option[1]:
             flags.add(option[0])
@@ -252,9 +271,7 @@ def _bind(box: Sandbox, optional: bool, fields: list[str]) -> Mount:
     joined = ",".join(data).encode("utf-8", "surrogateescape")
     if len(joined) >= PATH_MAX:
         raise PolicyError(ENAMETOOLONG, "mount options over 4095 bytes")
-    return Mount(
-        "bind", optional, target, source=source, flags=frozenset(flags - {"relatime"}), data=joined
-    )
+    return frozenset(flags - {"relatime"}), joined
 
 
 def _create(box: Sandbox, kind: str, optional: bool, fields: list[str]) -> Mount:

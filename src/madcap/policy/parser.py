@@ -44,6 +44,8 @@ def run(box: Sandbox, command: str) -> None:
         if family is not None:
             family(box, word, rest)
             return
+        if word.startswith(("passfd", "nullfd")):
+            box.require_startup()
     raise unknown(command)
 
 

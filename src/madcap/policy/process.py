@@ -42,6 +42,8 @@ def command(box: Sandbox, word: str, rest: str) -> None:
             if not is_internal(name):
                 del box.environ[name]
     else:
+        if word in ("passfd", "nullfd"):
+            box.require_startup()
         raise PolicyError(EINVAL, f"malformed {word}{rest}", expected="an operator after " + word)
 
 

@@ -219,6 +219,7 @@ def _force_umask(box: Sandbox, value: str) -> None:
 
 def _allow_namespaces(box: Sandbox, value: str) -> None:
     """Replace the set of namespaces guests may make; ``none`` empties it and ends the reading."""
+    box.require_startup(narrowing=True, any_domain=True)
     names: set[str] = set()
     for word in value.split(","):
         lower = word.lower()
@@ -228,7 +229,6 @@ def _allow_namespaces(box: Sandbox, value: str) -> None:
         if lower != "all" and lower not in NAMESPACES:
             raise invalid("namespace", word, "all, none, or some of " + " ".join(NAMESPACES))
         names |= namespaces(lower)
-    box.require_startup(narrowing=True, any_domain=True)
     if box.in_drop and names - box.namespaces:
         raise PolicyError(EPERM, "lock:drop allows no new namespaces")
     box.namespaces = names
