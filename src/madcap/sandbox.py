@@ -19,7 +19,7 @@ from madcap.filter.plan import Plan
 from madcap.filter.rules import guest_programs
 from madcap.kernel.host import Host
 from madcap.kernel.table import Conditions, plan, stops
-from madcap.linux import capability, landlock, process, ptrace, seccomp
+from madcap.linux import capability, landlock, prctl, process, ptrace, seccomp, securebits
 from madcap.linux._call import MACHINE, NUMBERS, call
 from madcap.policy import actions, categories
 from madcap.policy.landlock import Landlock
@@ -151,10 +151,13 @@ def _prepare(sandbox: Sandbox) -> None:
     if "allow_unsafe_dumpable" not in options:
         call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    securebits.enforce(securebits.wanted(options, uid_transitions=False, keeps_capabilities=False))
     capability.drop_all()
     call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if "allow_unsafe_exec_memory" not in options:
         _optional("prctl", _PR_SET_MDWE, 1, 0, 0, 0)
+    if "allow_unsafe_exec_speculative" not in options:
+        prctl.force_speculation_off()
     if "allow_unsafe_nice" not in options:
         _optional("setpriority", 0, 0, 19)
         _optional("sched_setscheduler", 0, _SCHED_IDLE, bytes(4))
