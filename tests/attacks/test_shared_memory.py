@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import shutil
 from typing import TYPE_CHECKING

@@ -219,10 +219,10 @@ def _early_refusal(req: Request, target: Target, how: How, name: bytes, kind: in
     writes = flags & F.O_ACCMODE
     if (kind == F.S_IFCHR and name == b"/dev/kmsg") or name == b"/proc/kmsg":
         return errno.EPERM
-    if writes and name[:6] == b"/proc/" and name.endswith(b"/mem"):
-        # Writing there disregards page protection: code could be changed in place.
-        if "allow_unsafe_exec_memory" not in req.host.options:
-            return errno.EACCES
+    # Writing to a process's memory file disregards page protection: code could be changed in place.
+    memory = name[:6] == b"/proc/" and name.endswith(b"/mem")
+    if writes and memory and "allow_unsafe_exec_memory" not in req.host.options:
+        return errno.EACCES
     if flags & F.O_CREAT and "allow_unsafe_create" not in policy_flags:
         untrusted = mode & 0o022 or target.st.st_uid != req.host.euid
         if kind in (F.S_IFREG, F.S_IFIFO) and untrusted:

@@ -9,10 +9,13 @@ import sys
 import termios
 from collections import Counter
 from errno import EACCES, EINVAL, ENOTTY, EOPNOTSUPP, EPERM
+from pathlib import Path
 
 import pytest
 
 from madcap.abi import ioctl
+
+SOURCE = str(Path(ioctl.__file__).parents[2])
 
 
 def test_lists_have_no_name_in_common() -> None:
@@ -79,7 +82,7 @@ assert "madcap.abi.requests" not in sys.modules
 assert ioctl.REQUESTS["TIOCSTI"] == 0x5412
 assert "madcap.abi.requests" in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": SOURCE})
 
 
 def test_other_attributes_do_not_exist() -> None:
