@@ -35,5 +35,7 @@ def test_a_denied_library_does_not_stay_mapped(guest: Guest) -> None:
     if guest.kind == "native":
         assert outcome.status == 77, outcome
     else:
-        assert outcome.status in (0, 101), outcome._replace(log=[])
+        assert outcome.status == 0, outcome._replace(
+            log=[]
+        )  # Nobody is ended: the swap comes late.
         assert outcome.left == 0

@@ -2,7 +2,8 @@
 """mmap(2) of files as executable: judged at the call's ptrace stop, verified at its exit.
 
 The descriptor is read again by the kernel after we looked at it, and a thread could swap what it
-refers to in between. So the mapping that really came about is compared with the file judged.
+refers to in between. So those who could are held (supervisor/freeze.py), and the mapping that
+really came about is compared with the file judged.
 """
 
 from __future__ import annotations
@@ -35,14 +36,17 @@ _MAPS_LIMIT = 16 << 20
 _STRANGE = (0x794C7630, 0x9123683E)  # overlayfs, btrfs
 
 
-def judge(req: Request) -> Identity | None:
-    """Judge the mmap that *req* is stopped at: what its file is, None to let it go on.
+def concerned(req: Request) -> bool:
+    """Tell whether the mmap that *req* is stopped at maps a file as executable."""
+    return bool(req.u32(2) & _PROT_EXEC) and not req.u32(3) & _MAP_ANONYMOUS
+
+
+def judge(req: Request) -> Identity:
+    """Judge the executable mmap of a file that *req* is stopped at: what the file is.
 
     Raises OSError with what the caller is to get.
     """
     protection, flags = req.u32(2), req.u32(3)
-    if not protection & _PROT_EXEC or flags & _MAP_ANONYMOUS:
-        return None
     options = req.host.options
     guarded = "allow_unsafe_exec_memory" not in options
     if guarded and (protection & _PROT_WRITE or flags & _MAP_SHARED_MASK == _MAP_SHARED):

@@ -17,6 +17,9 @@ tgkill = bind("tgkill", c_int, c_int, c_int)
 unshare = bind("unshare", c_ulong)
 close_range = bind("close_range", c_uint, c_uint, c_uint)
 ioprio_set = bind("ioprio_set", c_int, c_int, c_int)
+_kcmp = bind("kcmp", c_int, c_int, c_int, c_ulong, c_ulong)
+
+KCMP_VM, KCMP_FILES = 1, 2
 
 _PROCMAP_QUERY = 0xC068_6611
 _QUERY = struct.Struct("=QQQ")
@@ -64,6 +67,14 @@ def read_file(proc: int, path: bytes, limit: int = 65536) -> bytes:
         return b"".join(parts)
     finally:
         os.close(fd)
+
+
+def same_resource(one: int, other: int, kind: int) -> bool:
+    """Tell whether two threads share what *kind* (KCMP_VM, KCMP_FILES) says; see kcmp(2).
+
+    Raises OSError: ESRCH, EPERM, ENOSYS.
+    """
+    return bool(_kcmp(one, other, kind, 0, 0) == 0)
 
 
 def query_mapping(proc: int, tid: int, address: int) -> tuple[int, int] | None:

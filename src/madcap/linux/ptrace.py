@@ -53,6 +53,11 @@ def resume_to_exit(tid: int) -> None:
     _ptrace(PTRACE_SYSCALL, tid, 0, 0)
 
 
+def interrupt(tid: int) -> None:
+    """Make *tid* stop before it runs its program again; EVENT_STOP is reported."""
+    _ptrace(PTRACE_INTERRUPT, tid, 0, 0)
+
+
 def listen(tid: int) -> None:
     """Leave *tid* in its group stop until the group is continued."""
     _ptrace(PTRACE_LISTEN, tid, 0, 0)

@@ -20,6 +20,7 @@ from madcap.linux import ptrace
 from madcap.linux._call import NUMBERS
 from madcap.linux.fs import openat2
 from madcap.policy import categories as C
+from madcap.supervisor.freeze import hold_sharers
 from madcap.supervisor.image import ExecVerifier
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ class StoppedRequest(Request):
 class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
-    __slots__ = ("_host", "_pending", "_registers", "_request", "_status", "_verifier")
+    __slots__ = ("_host", "_pending", "_registers", "_request", "_status", "_tasks", "_verifier")
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -76,6 +77,8 @@ class Tracer:
         #: Thread that is in an allowed call: its name, and what was judged.
         self._pending: dict[int, tuple[str, mapping.Identity]] = {}
         self._status: int | None = None
+        #: Thread IDs that may run; some may be left of threads that called execve(2).
+        self._tasks: set[int] = set()
 
     def run(self) -> int:
         """Loop until the sandbox has ended; return the exit status for our caller."""
@@ -114,6 +117,7 @@ class Tracer:
             else:
                 ptrace.resume(tid, signal)
         elif event == ptrace.EVENT_STOP:
+            self._tasks.add(tid)  # Its first stop comes before it runs anything.
             if signal in _STOPS:
                 ptrace.listen(tid)
                 if tid == self._host.eldest and signal in _JOB_STOPS:
@@ -121,6 +125,7 @@ class Tracer:
             else:
                 ptrace.resume(tid)
         elif event == ptrace.EVENT_EXEC:
+            self._tasks.add(tid)
             if self._verifier.verify(tid):
                 ptrace.resume(tid)
             else:
@@ -132,6 +137,7 @@ class Tracer:
 
     def _ended(self, tid: int, status: int) -> None:
         self._pending.pop(tid, None)
+        self._tasks.discard(tid)
         host = self._host
         host.traceme.discard(tid)
         if tid != host.eldest:
@@ -161,14 +167,16 @@ class Tracer:
         name = _STOPPED.get(registers.number, "")
         req = self._request
         req.stopped_at(tid, name, registers)
+        held = False
         try:
             if self._host.ghost:
                 raise OSError(errno.ENOSYS, "ghost")
             if name == "mmap":
-                judged = mapping.judge(req)
-                if judged is None:
+                if not mapping.concerned(req):
                     ptrace.resume(tid)
                     return
+                held = hold_sharers(self._host.proc, tid, self._tasks)
+                judged = mapping.judge(req)
             else:
                 st = self._directory(req, name).st
                 judged = (st.st_dev, st.st_ino, b"")
@@ -180,6 +188,8 @@ class Tracer:
         finally:
             req.finish()
         ptrace.resume_to_exit(tid)
+        if held:  # They go on when this loop does: not before the call was verified.
+            self._event(*os.waitpid(tid, _WALL))
 
     def _directory(self, req: StoppedRequest, name: str) -> Target:
         if name == "fchdir":
