@@ -50,6 +50,14 @@ class How:
         self.resolve = resolve
 
 
+#: Files that name programs which the kernel runs as root outside of any sandbox. Their owner, the
+#: root user, may write them without any capability.
+_HELPERS = (
+    b"/proc/sys/kernel/core_pattern", b"/proc/sys/kernel/modprobe", b"/proc/sys/kernel/hotplug",
+    b"/proc/sys/kernel/poweroff_cmd", b"/sys/kernel/uevent_helper",
+)  # fmt: skip
+
+
 def sys_creat(req: Request) -> Reply:
     """creat(2)."""
     flags = F.O_CREAT | F.O_WRONLY | F.O_TRUNC
@@ -222,6 +230,8 @@ def _early_refusal(req: Request, target: Target, how: How, name: bytes, kind: in
     # Writing to a process's memory file disregards page protection: code could be changed in place.
     memory = name[:6] == b"/proc/" and name.endswith(b"/mem")
     if writes and memory and "allow_unsafe_exec_memory" not in req.host.options:
+        return errno.EACCES
+    if writes and name in _HELPERS:
         return errno.EACCES
     if flags & F.O_CREAT and "allow_unsafe_create" not in policy_flags:
         untrusted = mode & 0o022 or target.st.st_uid != req.host.euid
