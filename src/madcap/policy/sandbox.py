@@ -221,6 +221,19 @@ class Sandbox:
                 self.require_unlocked()
                 self.execute(line, (source, number))
 
+    def preload(self) -> None:
+        """Load what commands may need while the sandbox runs: every module and every profile.
+
+        The threads that carry them out may be unable to open a file by its name.
+        """
+        from madcap.policy import profile
+
+        parser.preload()
+        find = self.profiles
+        if find is not None:
+            names = {profile.file_of(name, self.host.machine) for name in profile.NAMES}
+            self.profiles = {name: find(name) for name in sorted(names)}.get
+
     def load_file(self, path: str) -> None:
         """Apply the configuration file *path*."""
         raise PolicyError(EINVAL, f"no files can be read here: {path}")

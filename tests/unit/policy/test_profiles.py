@@ -126,3 +126,41 @@ def test_policy_imports_nothing_heavy() -> None:
         check=True,
     )
     assert HEAVY.isdisjoint(done.stdout.split())
+
+
+def test_preloading_leaves_nothing_to_read_from_disk() -> None:
+    """Threads that carry out commands of a running sandbox cannot open a module or a profile."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from madcap.policy.sandbox import Sandbox;"
+        "box = Sandbox({}, None, str.upper); box.preload();"
+        "print(*[name for name in sys.modules if name.startswith('madcap.policy.')])"
+    )
+    folder = PROFILES.parent
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program, str(folder.parent.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    present = {f"madcap.policy.{path.stem}" for path in folder.glob("*.py")}
+    assert present - set(done.stdout.split()) == {"madcap.policy.__init__", "madcap.policy.oracle"}
+
+
+def test_preloaded_profile_is_applied_without_asking_again(box: Sandbox) -> None:
+    box.preload()
+    assert box.profiles is not None
+    assert box.profiles("firefox")
+    assert box.profiles("nosuch") is None
+    box.execute("include_profile ff", ("test", 1))
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("reed", "read"), ("exce", "exec"), ("wriet", "write"), ("zzz", ""), ("x", ""), ("all-q", "")],
+)
+def test_word_that_was_probably_meant_is_named(word: str, hint: str) -> None:
+    from madcap.policy.blame import nearest
+
+    found = nearest(word, categories.NAMES)
+    assert found == (f", perhaps {hint!r}" if hint else "")
