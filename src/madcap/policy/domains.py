@@ -71,6 +71,33 @@ class Move:
         )
 
 
+def target_of(domain: Domain, kind: str, text: bytes) -> str | None:
+    """Return the domain that follows when *kind* happened to the name *text*, if one does."""
+    for move in reversed(domain.moves):
+        if (
+            move.kind == kind
+            and move.pattern is not None
+            and glob.matches(move.pattern, move.method, text)
+        ):
+            return move.target
+    return None
+
+
+def target_of_address(
+    domain: Domain, kind: str, protocol: str | None, address: bytes, port: int
+) -> str | None:
+    """Return the domain that follows when *kind* happened to an IP address, if one does."""
+    from madcap.policy.address import NetRule
+
+    number = int.from_bytes(address, "big")
+    for move in reversed(domain.moves):
+        if move.kind == kind and move.network is not None:
+            rule = NetRule(0, 0, move.network, move.ports, move.protocol, None)
+            if rule.matches(protocol, len(address), number, port):
+                return move.target
+    return None
+
+
 def parse_name(box: Sandbox, text: str) -> str:
     """Return the name of a domain that *text* spells, with or without an ``@``."""
     name = box.expand(text.removeprefix("@"))

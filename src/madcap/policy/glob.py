@@ -123,6 +123,17 @@ def split(pattern: bytes) -> tuple[tuple[bytes, int], ...]:
     return ((pattern, GLOB),)
 
 
+def matches(pattern: bytes, method: int, text: bytes) -> bool:
+    """Tell whether the stored *pattern* matches *text*, for lists too short to need an index."""
+    if method == GLOB:
+        return Glob(pattern).match(text)
+    if method == LITERAL:
+        return pattern == text
+    return text.startswith(pattern) and (
+        len(pattern) == len(text) or pattern.endswith(b"/") or text[len(pattern)] == SLASH
+    )
+
+
 def head_of(pattern: bytes) -> bytes:
     """Return the bytes every text that the glob *pattern* matches begins with."""
     for index, byte in enumerate(pattern):

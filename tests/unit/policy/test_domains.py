@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from madcap.policy import categories
+from madcap.policy.domains import target_of, target_of_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,3 +200,22 @@ def test_minus_removes_the_newest_equal_move_and_caret_all_of_a_kind(
     assert answer("move/@gone/exec+/x") == errno.EINVAL
     box.running = True
     assert answer("move/@a/exec+/x") == errno.EBUSY
+
+
+def test_newest_move_of_an_event_names_the_next_domain(
+    box: Sandbox, answer: Callable[[str], int]
+) -> None:
+    for command in (
+        *("domain+@a", "domain+@b", "move/@a/exec+/bin/***", "move/@b/exec+/bin/s*"),
+        *("move/@a/connect+tcp!10.0.0.0/8!80", "move/@b/connect+@x", "move/@a/exit+/bin/sh"),
+    ):
+        assert answer(command) == 0
+    domain = box.active
+    assert target_of(domain, "exec", b"/bin/sh") == "b"
+    assert target_of(domain, "exec", b"/bin/x/y") == "a"
+    assert target_of(domain, "exec", b"/sbin/x") is None
+    assert target_of(domain, "exit", b"/bin/sh") == "a"
+    assert target_of(domain, "connect", b"@x") == "b"
+    assert target_of_address(domain, "connect", "tcp", bytes((10, 1, 1, 1)), 80) == "a"
+    assert target_of_address(domain, "connect", "udp", bytes((10, 1, 1, 1)), 80) is None
+    assert target_of_address(domain, "bind", "tcp", bytes((10, 1, 1, 1)), 80) is None

@@ -145,6 +145,9 @@ def test_pattern_matches_as_the_table_says(
     assert {way for _, way in forms} == {METHODS[method]}
     rules = [Rule(0, 1, stored, way, None) for stored, way in forms]
     assert bool(Index(rules).find(1, text.encode())) == (result == "yes")
+    assert any(glob.matches(stored, way, text.encode()) for stored, way in forms) == (
+        result == "yes"
+    )
     assert any(oracle.matches(stored, way, text.encode()) for stored, way in forms) == (
         result == "yes"
     )
