@@ -49,23 +49,6 @@ def run(box: Sandbox, command: str) -> None:
     raise unknown(command)
 
 
-# Modules that are imported by what first needs them.
-# fmt: off
-LATE = (
-    "address", "blocklist", "domains", "force", "fsmagic", "identity", "interface", "ioctls",
-    "json_text", "kernel_lists", "landlock", "limits", "lock", "masks", "mounts", "overlap",
-    "process", "profile", "report", "services",
-)
-# fmt: on
-
-
-def preload() -> None:
-    """Import every module that some command imports when it is needed."""
-    for name in LATE:
-        __import__("madcap.policy." + name)
-    __import__("madcap.abi.requests")
-
-
 def unknown(command: str) -> PolicyError:
     """Return the error for *command*, which no family takes."""
     word = command

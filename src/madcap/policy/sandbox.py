@@ -226,9 +226,9 @@ class Sandbox:
 
         The threads that carry them out may be unable to open a file by its name.
         """
-        from madcap.policy import profile
+        from madcap.policy import late
 
-        parser.preload()
+        profile = late.profile
         find = self.profiles
         if find is not None:
             names = {profile.file_of(name, self.host.machine) for name in profile.NAMES}
