@@ -37,11 +37,6 @@ _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 
 _PR_SET_PDEATHSIG = 1
 _SCHED_IDLE = 5
 _RLIMIT_NOFILE, _RLIMIT_CORE = 7, 4
-#: Modules of policy that only some commands need.
-_RUN_TIME = (
-    "access", "address", "blame", "blocklist", "domains", "ioctls", "kernel_lists", "landlock",
-    "lock", "masks", "overlap", "process", "profile", "trace", "values",
-)  # fmt: skip
 _OLDEST = (5, 19)
 _EXIT_TIMEOUT = 124
 _EXIT_CONFINE = 101
@@ -54,20 +49,20 @@ def run(
     """Run *argv* in *sandbox* and return its exit status (128 + signal where one ended it).
 
     *arg0* replaces the command's own name, *environ* is its whole environment. Raises
-    UnsupportedError (a kernel feature is missing) or ConfineError (a step failed): nothing has
-    been run then.
+    PolicyError (the commands don't fit together), UnsupportedError (a kernel feature is missing)
+    or ConfineError (a step failed): nothing has been run then.
     """
     _check_kernel()
+    sandbox.derive()
     missing = unbuilt(sandbox)
     if missing:
         raise UnsupportedError(missing)
-    if sandbox.lock is None:
-        sandbox.lock = 5
+    sandbox.start()
     options = sandbox.options
     scoped = landlock.abi() >= 6 and _assumed_kernel() >= _SCOPED_SIGNALS
     conditions = Conditions(sandbox, scoped)
     handlers, notify, refuse = plan(conditions)
-    _preload(conditions)
+    _preload(sandbox, conditions)
     ids = os.getresuid(), os.getresgid()
     programs = guest_programs(
         Plan(
@@ -107,15 +102,15 @@ def run(
     return _supervise(host, launch, handlers)
 
 
-def _preload(conditions: Conditions) -> None:
-    """Import what a thread may need later: their filters let no file be opened by name."""
+def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
+    """Load what a thread may need later: their filters let no file be opened by name."""
     names = ["kernel.slots", "policy.fsmagic"]
     if conditions.on(categories.IOCTL):
         names.append("abi.requests")  # Names for the log.
-    if conditions.readable:
-        names += [f"policy.{name}" for name in _RUN_TIME]
     for name in names:
         __import__(f"madcap.{name}")
+    if conditions.readable:
+        sandbox.preload()
 
 
 def _check_kernel() -> None:
@@ -221,7 +216,6 @@ def _supervise(host: Host, launch: Launch, handlers: object) -> int:
     events.read_proc = lambda pid, name: _read_proc(host, pid, name)
     events.read_link = lambda pid, name: _read_link(host, pid, name)
     seccomp.set_sync_wake_up(host.listener)
-    host.sandbox.running = True
     catch_quietly(SIGALRM)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (SIGALRM,))
     _thread.stack_size(STACK)
