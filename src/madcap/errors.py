@@ -80,8 +80,10 @@ class UsageError(MadcapError):
 class PolicyError(MadcapError):
     """A configuration command is refused.
 
-    *origin* says where it stands, *column* (from 0) where in its text the trouble starts, and
-    *expected* what would have been right; each may be unknown.
+    *origin* says where it stands, *column* (from 0) where in its text the trouble starts,
+    *expected* what would have been right, and *word* which part of the text is wrong; each may be
+    unknown. Whoever knows the text adds it as `text`; `also` are the errors that reading on to the
+    end of the file found behind this one.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class PolicyError(MadcapError):
         origin: Origin | None = None,
         column: int | None = None,
         expected: str | None = None,
+        word: str | None = None,
     ) -> None:
         super().__init__(errno, message)
         self.errno = errno
@@ -98,11 +101,17 @@ class PolicyError(MadcapError):
         self.origin = origin
         self.column = column
         self.expected = expected
+        self.word = word
+        self.text: str | None = None
+        self.also: list[PolicyError] = []
 
     def __str__(self) -> str:
-        """Return one line that names the place, the thing and the expectation."""
+        """Return one line that names the place, the thing and the expectation.
+
+        That the trouble starts with the line goes without saying.
+        """
         words = self.message
-        if self.column is not None:
+        if self.column:
             words = f"column {self.column + 1}: {words}"
         if self.origin is not None:
             source, line = self.origin

@@ -39,6 +39,11 @@ class Taken:
 
     execute_quietly = execute_line
 
+    def trial(self) -> Taken:
+        other = Taken()
+        other.lines = list(self.lines)
+        return other
+
     def expand(self, text: str) -> str:
         return text
 
@@ -85,6 +90,7 @@ def test_lines_before_the_first_bad_one_stay_applied(tmp_path: Path) -> None:
         files.ConfigFile(os.fsencode(file), taken, ("-P", 1)).apply()
     assert taken.lines == ["one"]
     assert caught.value.origin == (str(file), 2)
+    assert caught.value.also == []
 
 
 @given(st.lists(st.integers(0, 4200), max_size=40), st.integers(1, 5000))

@@ -2,7 +2,7 @@
 """The same command lines, given to madcap and to the program it can stand in for.
 
 What must agree is the exit status, the log records but for what names a process or a moment, and
-the ``Error:`` line. Our own line that explains more is left out of the comparison.
+the ``Error:`` line. Our own lines that explain more are left out of the comparison.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _comparable(result: Result) -> list[object]:
             if record.get("ctx") == "parse_netset":  # Says what is wrong in the parser's words.
                 record.pop("msg")
             kept.append([(k, v) for k, v in record.items() if k not in _PASSING and k != "tip"])
-        elif line and not line.startswith(("madcap: ", "thread 'main'", "note: ", "SYD_")):
+        elif line and not line.startswith(("madcap: ", "thread 'main'", "note: ", "SYD_", "  ")):
             kept.append(line)
     return kept
 

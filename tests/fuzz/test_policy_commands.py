@@ -83,6 +83,9 @@ def test_command_succeeds_or_is_refused(
         assert refusal.errno > 0
         assert refusal.origin is not None
         assert str(refusal)
+        assert refusal.text is not None
+        assert refusal.column is not None
+        assert 0 <= refusal.column <= len(refusal.text)
     assert box.active in box.domains.values()
     assert box.subject is box.active
     box.active.check(box.active.enabled, b"/a/b")

@@ -8,6 +8,9 @@ read: there is no second look-up by name that could find something else.
 
 A file is read in pieces and each line is complete before it counts, so a line of 1 GiB ends at its
 first 4 KiB, and a fifo or a device is refused before anything waits for it.
+
+The first line that fails ends it for the sandbox, but whoever wrote the file wants to know of the
+others too. So the rest is tried on a copy, which nothing comes of but its errors.
 """
 
 from __future__ import annotations
@@ -42,9 +45,13 @@ if TYPE_CHECKING:
         def expand(self, text: str) -> str:
             """Return *text* with its variables replaced."""
 
+        def trial(self) -> Target:
+            """Return a copy that leaves no trace of what is done to it."""
+
 
 LONGEST: Final = 4095  # Bytes of a line, without its end.
 DEEPEST: Final = 32  # Levels of include.
+ERRORS_MAX: Final = 1000  # Of one file and all it includes: then nobody reads on.
 _PIECE: Final = 65536
 _PATH: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -56,18 +63,22 @@ class ConfigFile:
     *asked* is the place that asks for it.
     """
 
-    __slots__ = ("_asked", "_directory", "_mount", "_path", "_seen", "_target")
+    __slots__ = ("_asked", "_directory", "_errors", "_mount", "_path", "_seen", "_target")
 
     def __init__(self, path: bytes, target: Target, asked: Origin) -> None:
         self._path = path
         self._target = target
         self._asked = asked
         self._seen: set[tuple[int, int]] = set()
+        self._errors: list[PolicyError] = []
         self._directory = -1
         self._mount = 0
 
     def apply(self) -> None:
-        """Execute the file line by line. Raise PolicyError at the first line that fails."""
+        """Execute the file line by line, up to the first one that fails.
+
+        Raise PolicyError for that one; its `also` has the errors of the lines after it.
+        """
         parts = self._path.split(b"/")
         if b".." in parts:
             raise self._error(errno.EPERM, "`..' in a path", "a path without it")
@@ -81,30 +92,61 @@ class ConfigFile:
             self._check(os.fstat(file), "file", self._path)
             self._check(os.fstat(self._directory), "directory of the file", self._path)
             self._check_name(self._path, (b"syd-3",), "parse_config_file")
-            self._lines(file, self._path, 0)
+            log = events.fd
+            try:
+                self._lines(file, self._path, 0)
+            finally:
+                events.fd = log
         finally:
             os.close(file)
             os.close(self._directory)
+        if self._errors:
+            first, *rest = self._errors
+            first.also += rest
+            raise first
+
+    def _failed(self, error: PolicyError) -> None:
+        """Keep *error*; what follows the first one is done to a copy, and without a log."""
+        if not self._errors:
+            self._target = self._target.trial()
+            events.fd = -1
+        self._errors.append(error)
 
     def _lines(self, file: int, path: bytes, depth: int) -> None:
         """Execute all lines of the descriptor *file*, which was called *path*."""
         source = events.printable(path)
-        for number, raw in self._split(file, path):
-            origin = (source, number)
-            try:
-                line = raw.decode()
-            except UnicodeDecodeError as error:
-                raise PolicyError(
-                    errno.EILSEQ, "line is not UTF-8", origin, error.start, "UTF-8 text"
-                ) from None
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            if self._target.locked:
-                raise PolicyError(errno.EPERM, "sandbox is locked by an earlier line", origin)
-            if line.startswith("include "):
-                self._include(line.removeprefix("include "), origin, depth + 1)
-            else:
-                self._target.execute_line(line, origin)
+        try:
+            for number, raw in self._split(file, path):
+                try:
+                    self._line(raw, (source, number), depth)
+                except PolicyError as error:
+                    self._failed(error)
+                    if self._target.locked or len(self._errors) >= ERRORS_MAX:
+                        break
+        except PolicyError as error:
+            self._failed(error)
+
+    def _line(self, raw: bytes, origin: Origin, depth: int) -> None:
+        """Execute the line *raw*."""
+        try:
+            line = raw.decode()
+        except UnicodeDecodeError as error:
+            raise PolicyError(
+                errno.EILSEQ, "line is not UTF-8", origin, error.start, "UTF-8 text"
+            ) from None
+        if not line.strip() or line.lstrip().startswith("#"):
+            return
+        if self._target.locked:
+            raise PolicyError(errno.EPERM, "sandbox is locked by an earlier line", origin)
+        if not line.startswith("include "):
+            self._target.execute_line(line, origin)
+            return
+        try:
+            self._include(line.removeprefix("include "), origin, depth + 1)
+        except PolicyError as error:
+            if error.text is None and error.origin == origin:
+                error.text, error.column = line, 8
+            raise
 
     def _include(self, given: str, origin: Origin, depth: int) -> None:
         """Execute the file that an ``include`` line names, as seen from the top-level file."""
@@ -154,7 +196,10 @@ class ConfigFile:
                 events.emit(
                     events.ERROR, record, msg=f"invalid IP network at line {number}: {error}"
                 )
-                raise
+                error.text, error.column = line, 0
+                self._failed(error)
+                if len(self._errors) >= ERRORS_MAX:
+                    break
 
     def _split(self, file: int, path: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield number and text of each line of *file*; raise where one is too long or cut."""

@@ -101,7 +101,12 @@ def _report(error: MadcapError) -> int:
         _complain(f"madcap: {detail}")
         return USAGE
     _complain(f"Error: LinuxError: {describe(error.errno)}")
-    if detail:
+    if isinstance(error, PolicyError):
+        from madcap.cli import complaint
+
+        for line in complaint.lines(error):
+            _complain(line)
+    elif detail:
         _complain(f"madcap: {detail}")
     return error.errno if error.errno <= 255 else 1
 

@@ -41,6 +41,7 @@ class Configuration(Sandbox):
         super().__init__(environ, _host(), _profile_text)
         self.user_parsed = False
         self._announced = False
+        self._real = True  # False for a copy: what is done to it shows nowhere.
 
     def execute(self, command: str, origin: Origin | None = None) -> None:
         """Carry out *command* and log what became of it; raise PolicyError if it is refused."""
@@ -53,7 +54,7 @@ class Configuration(Sandbox):
         except PolicyError as error:
             log_refusal(command, error.errno)
             raise
-        if "log/" in command:
+        if "log/" in command and self._real:
             self.configure_log()
         if events.level >= events.DEBUG:
             events.emit(
@@ -68,7 +69,8 @@ class Configuration(Sandbox):
             try:
                 self.include_profile(line.removeprefix("include_profile "))
             except PolicyError as error:
-                raise placed(error, origin) from None
+                self.place(error, line, origin)
+                raise
         else:
             self.execute(line, origin)
 
@@ -108,6 +110,8 @@ class Configuration(Sandbox):
             raise PolicyError(errno.EPERM, f"the lock forbids {form}", origin)
         if self.running:
             raise PolicyError(errno.EBUSY, "possible only before the sandbox starts", origin)
+        if not self._real:
+            return
         from madcap.policy import report
 
         text = report.dump_text(self) if form == "dump" else report.stat_text(self)
@@ -116,6 +120,14 @@ class Configuration(Sandbox):
             data += b"\n"
         while data:
             data = data[os.write(2, data) :]
+
+    def trial(self) -> Configuration:
+        """Return a copy to try the rest of a file on that has an error."""
+        import copy
+
+        other = copy.deepcopy(self)
+        other._real = False
+        return other
 
     def configure_log(self) -> None:
         """Make the log what the commands of the family ``log/`` say."""
@@ -221,7 +233,8 @@ class Session:
         try:
             self.sandbox.include_profile(name)
         except PolicyError as error:
-            raise placed(error, (source, 1)) from None
+            self.sandbox.place(error, name, (source, 1))
+            raise
 
     def variable(self, text: str, origin: Origin) -> None:
         """Change the environment as an option ``-e`` asks: ``var=val``, ``var=`` or ``var``."""
@@ -268,13 +281,6 @@ class Session:
         record: dict[str, object] = {"ctx": "panic", "act": "exit", "name": "main", "msg": message}
         events.emit(events.ALERT, record)
         raise BadSetting(message)
-
-
-def placed(error: PolicyError, origin: Origin) -> PolicyError:
-    """Return *error* with *origin* as its place if it does not know one."""
-    if error.origin is not None:
-        return error
-    return PolicyError(error.errno, error.message, origin, error.column, error.expected)
 
 
 def log_refusal(command: str, number: int) -> None:

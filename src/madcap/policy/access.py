@@ -85,7 +85,7 @@ def default(box: Sandbox, text: str) -> None:
     mask = 0
     for name in names.split(","):
         if action in REFUSED_DEFAULTS.get(name, ()):
-            raise PolicyError(EINVAL, f"{name} cannot have the default action {value}")
+            raise PolicyError(EINVAL, f"{name} cannot have the default action {value}", word=value)
         if name == "lock":
             if action not in LOCK_DEFAULTS:
                 raise invalid("default action of lock", value, "kill, deny or warn")

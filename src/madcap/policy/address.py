@@ -197,17 +197,21 @@ def parse_network(text: str) -> Network:
     parsed = parse_ip(address)
     if parsed is None:
         raise PolicyError(
-            EINVAL, f"{text!r} is no IP network", expected="ADDRESS or ADDRESS/LENGTH"
+            EINVAL, f"{text!r} is no IP network", expected="ADDRESS or ADDRESS/LENGTH", word=text
         )
     size, value = parsed
     prefix = size * 8
     if slash:
         if not 1 <= len(length) <= 3 or not DIGITS[10].issuperset(length) or int(length) > prefix:
-            raise PolicyError(EINVAL, f"bad prefix length in {text!r}", expected=f"0 to {prefix}")
+            raise PolicyError(
+                EINVAL, f"bad prefix length in {text!r}", expected=f"0 to {prefix}", word=text
+            )
         prefix = int(length)
     if size == 16 and value >> 32 == 0xFFFF:
         if prefix < 96:
-            raise PolicyError(EINVAL, f"{text!r} is wider than the IPv4 networks it begins with")
+            raise PolicyError(
+                EINVAL, f"{text!r} is wider than the IPv4 networks it begins with", word=text
+            )
         return 4, value & 0xFFFF_FFFF, prefix - 96
     return size, value, prefix
 
@@ -220,7 +224,7 @@ def parse_ports(text: str) -> Ports:
         first = _port(low, text)
         last = _port(high, text) if hyphen else first
         if last < first:
-            raise PolicyError(EINVAL, f"port range {word} runs backwards")
+            raise PolicyError(EINVAL, f"port range {word} runs backwards", word=word)
         ranges.append((first, last))
     if len(ranges) == 1:
         return (ranges[0],)
@@ -240,7 +244,10 @@ def _port(word: str, text: str) -> int:
         if len(digits) <= 5 and int(digits) <= 65535:
             return int(digits)
     raise PolicyError(
-        EINVAL, f"{text!r} is no port set", expected="N, N-M or a comma list, up to 65535"
+        EINVAL,
+        f"{text!r} is no port set",
+        expected="N, N-M or a comma list, up to 65535",
+        word=text,
     )
 
 
@@ -260,7 +267,9 @@ def parse(
         networks = ALIASES.get(head.lower())
         if networks is not None:
             if "," in tail or "+" in tail:
-                raise PolicyError(EINVAL, f"{tail!r} is no port or range", expected="N or N-M")
+                raise PolicyError(
+                    EINVAL, f"{tail!r} is no port or range", expected="N or N-M", word=tail
+                )
             ports = parse_ports(tail)
             return [(network, ports, None) for network in networks]
     if _is_address(head):
@@ -293,7 +302,9 @@ def _parse_dial(
 ) -> list[tuple[Network, Ports, str | None]]:
     fields = text.split("!")
     if len(fields) != 2:
-        raise PolicyError(EINVAL, f"{text!r} is no address with service", expected="ADDRESS!PORTS")
+        raise PolicyError(
+            EINVAL, f"{text!r} is no address with service", expected="ADDRESS!PORTS", word=text
+        )
     where = box.expand(fields[0]).lower()
     service = box.expand(fields[1])
     networks = ALIASES.get("any" if where == "*" else where)

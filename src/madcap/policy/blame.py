@@ -1,15 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for errors: what was probably meant. Only the way of errors comes here."""
+"""What errors say beside what is wrong: where it stands in the line, and what was probably meant.
+
+Only the way of errors comes here.
+"""
 
 from __future__ import annotations
+
+from errno import EBUSY, ECANCELED, EEXIST, ENODATA, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
+
+    from madcap.errors import PolicyError
+
+# What is refused then is the command as a whole, well-formed as it is.
+WHOLE: Final = (EBUSY, ECANCELED, EEXIST, ENODATA, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM)
+
+
+def place(command: str, error: PolicyError) -> int:
+    """Return the index in *command* at which *error* begins.
+
+    That is its word if the command has it as it stands; what came out of a variable is not found,
+    and then the value it was in is good enough.
+    """
+    word = error.word
+    if word:
+        found = command.find(word)
+        while found >= 0 and _glued(command, found, found + len(word)):
+            found = command.find(word, found + 1)
+        if found < 0:
+            found = command.find(word)
+        if found >= 0:
+            return found
+    if error.errno in WHOLE:
+        return 0
+    if error.message.startswith("malformed") and "/" in command:
+        return command.find("/") + 1
+    for marks in (":+^!?", "-"):
+        places = [command.find(mark) for mark in marks if mark in command]
+        if places:
+            return min(places) + 1
+    return len(command)
+
+
+def _glued(text: str, start: int, end: int) -> bool:
+    """Tell whether what stands from *start* to *end* in *text* is but a part of a longer word."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    return (before.isalnum() and text[start].isalnum()) or (
+        after.isalnum() and text[end - 1].isalnum()
+    )
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return ``, perhaps 'x'`` with the known word that resembles *word*, or nothing."""
+    """Return ``; did you mean 'x'?`` with the known word that resembles *word*, or nothing."""
     if not 1 < len(word) <= 64:
         return ""
     best = ""
@@ -21,7 +66,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
             slips = distance(word, known, fewest)
             if slips < fewest:
                 best, fewest = known, slips
-    return f", perhaps {best!r}" if best else ""
+    return f"; did you mean {best!r}?" if best else ""
 
 
 def distance(left: str, right: str, limit: int) -> int:

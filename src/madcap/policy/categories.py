@@ -206,7 +206,9 @@ def parse_list(text: str) -> int:
 def unknown(name: str) -> PolicyError:
     """Return the error for *name*, which is neither a category nor a set."""
     what = f"unknown category {name!r}" if name else "empty item in a list of categories"
-    return PolicyError(EINVAL, what, expected="a category or set name" + nearest(name, MASKS))
+    return PolicyError(
+        EINVAL, what, expected="a category or set name" + nearest(name, MASKS), word=name
+    )
 
 
 def names_of(mask: int) -> list[str]:

@@ -105,7 +105,10 @@ def parse_name(box: Sandbox, text: str) -> str:
         raise PolicyError(ENAMETOOLONG, f"name of a domain over {NAME_MAX} bytes: {name}")
     if not name.isascii() or not name[:1].isalpha() or not name.replace("_", "a").isalnum():
         raise PolicyError(
-            EILSEQ, f"{name!r} is no name of a domain", expected="a letter, then letters, digits, _"
+            EILSEQ,
+            f"{name!r} is no name of a domain",
+            expected="a letter, then letters, digits, _",
+            word=name,
         )
     return name
 
@@ -114,7 +117,9 @@ def _known(box: Sandbox, text: str) -> Domain:
     name = parse_name(box, text)
     domain = box.domains.get(name)
     if domain is None:
-        raise PolicyError(EINVAL, f"unknown domain {name!r}", expected="one that is defined before")
+        raise PolicyError(
+            EINVAL, f"unknown domain {name!r}", expected="one that is defined before", word=name
+        )
     return domain
 
 
@@ -200,7 +205,7 @@ def _undefine(box: Sandbox, name: str) -> None:
     if name == "default":
         raise PolicyError(EPERM, "the domain default stays")
     if name not in box.domains:
-        raise PolicyError(EINVAL, f"unknown domain {name!r}")
+        raise PolicyError(EINVAL, f"unknown domain {name!r}", word=name)
     del box.domains[name]
     _forget_moves(box)
     if box.active.name == name:
@@ -266,7 +271,7 @@ def _parse_moves(box: Sandbox, kind: str, target: str, text: str) -> list[Move]:
                 for network, ports, protocol in parsed
             ]
         if kind == "accept":
-            raise PolicyError(EINVAL, f"{text!r} is no IP address with ports")
+            raise PolicyError(EINVAL, f"{text!r} is no IP address with ports", word=text)
         text = address.unix_pattern(box, text)
     # Of a pattern that is stored as two, a move keeps the first only.
     pattern, method = glob.split(glob.canonical(box.expand(text)))[0]

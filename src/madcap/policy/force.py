@@ -131,7 +131,7 @@ def _add(box: Sandbox, path: bytes, fields: list[str]) -> None:
     if len(digest) & 1:
         raise invalid("checksum", digest, "an even number of hex digits")
     if not HEX.issuperset(digest):
-        raise PolicyError(EILSEQ, f"{digest!r} is not hex")
+        raise PolicyError(EILSEQ, f"{digest!r} is not hex", word=digest)
     algorithm = fields[0]
     empty = EMPTY.get(algorithm)
     if empty is None:
@@ -139,6 +139,7 @@ def _add(box: Sandbox, path: bytes, fields: list[str]) -> None:
             EOPNOTSUPP,
             f"unknown algorithm {algorithm!r}",
             expected="the name of a checksum" + nearest(algorithm, EMPTY),
+            word=algorithm,
         )
     if len(digest) != len(empty) or digest.lower() == empty:
         raise invalid(f"checksum of {algorithm}", digest, f"{len(empty)} digits, of some content")

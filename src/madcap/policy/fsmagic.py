@@ -190,6 +190,7 @@ def parse_list(text: str) -> list[int]:
                 EINVAL,
                 f"unknown file system type {name!r}",
                 expected="a name, a magic number or all" + nearest(name, MAGIC),
+                word=name,
             )
     return found
 

@@ -87,18 +87,24 @@ def canonical(text: str, wanted: int = 0) -> bytes:
                 raise PolicyError(EINVAL, "!all is for the categories sendfd and recvfd only")
             return b"!*"
         return pattern
-    raise PolicyError(EINVAL, f"not a pattern: {text!r}", expected="/PATH, @ADDRESS or !NAME")
+    raise PolicyError(
+        EINVAL, f"not a pattern: {text!r}", expected="/PATH, @ADDRESS or !NAME", word=text
+    )
 
 
 def _canonical_path(pattern: bytes) -> bytes:
     while b"//" in pattern:
         pattern = pattern.replace(b"//", b"/")
     if b"\0" in pattern:
-        raise PolicyError(EILSEQ, "NUL byte in a pattern")
+        raise PolicyError(EILSEQ, "NUL byte in a pattern", word="\0")
     if b"/." in pattern:
         parts = pattern.split(b"/")
         if b"." in parts or b".." in parts:
-            raise PolicyError(EILSEQ, "'.' or '..' component in a pattern: paths are canonical")
+            raise PolicyError(
+                EILSEQ,
+                "'.' or '..' component in a pattern: paths are canonical",
+                word="/.." if b".." in parts else "/.",
+            )
     if len(pattern) > 1 and pattern.endswith(b"/"):
         return pattern[:-1]
     return pattern

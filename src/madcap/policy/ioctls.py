@@ -125,6 +125,7 @@ def requests_of(item: str) -> list[int]:
             EINVAL,
             f"unknown ioctl request {item!r}",
             expected="a number, a name, a glob over names" + nearest(upper, abi.REQUESTS),
+            word=item,
         )
     return found
 

@@ -101,6 +101,7 @@ def _change(
                 EINVAL,
                 f"unknown item {word!r}",
                 expected=f"a name of {head}{nearest(name, numbers)}",
+                word=word,
             )
     if operator == "+":
         chosen |= items

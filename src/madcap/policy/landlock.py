@@ -118,7 +118,9 @@ def _change_paths(landlock: Landlock, names: list[str], operator: str, text: str
     for name in names:
         rights += SETS.get(name, (name,) if name in RIGHTS else ())
     if all(name in PORTS for name in names) and not (rights and text.startswith("/")):
-        raise PolicyError(EINVAL, f"{text!r} is no port set", expected="ports, or an absolute path")
+        raise PolicyError(
+            EINVAL, f"{text!r} is no port set", expected="ports, or an absolute path", word=text
+        )
     path = text.encode("utf-8", "surrogateescape")
     for right in rights:
         paths = landlock.paths.setdefault(right, {})

@@ -52,6 +52,9 @@ def value_after(word: str, rest: str, head: str) -> str:
 def memory(box: Sandbox, rest: str) -> None:
     """Do ``mem/max:SIZE`` and ``mem/vm_max:SIZE``."""
     virtual = rest.startswith("/vm_max:")
+    if not virtual and not rest.startswith("/max:"):
+        expected = "mem/max:SIZE or mem/vm_max:SIZE"
+        raise PolicyError(EINVAL, f"malformed mem{rest}", expected=expected)
     text = value_after("mem", rest, "/vm_max:" if virtual else "/max:")
     box.require_unlocked()
     value = size(box.expand(text))
@@ -117,6 +120,7 @@ def resource(box: Sandbox, rest: str) -> None:
             EINVAL,
             f"unknown resource {name!r}",
             expected=" ".join(RLIMITS) + nearest(name, RLIMITS),
+            word=name,
         )
     text = box.expand(text)
     if text in ("none", "off"):
@@ -184,6 +188,7 @@ def trusted_paths(box: Sandbox, rest: str) -> None:
             EINVAL,
             f"unknown setting tpe/{name}",
             expected="gid, negate, root_owned, user_owned or root_mount",
+            word=name,
         )
     box.require_unlocked()
     on = boolean(box.expand(text))

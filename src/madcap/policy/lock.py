@@ -47,7 +47,10 @@ def parse(text: str) -> int:
     state = STATES.get(text)
     if state is None:
         raise PolicyError(
-            EINVAL, f"{text!r} is no state of the lock", expected="off, exec, ipc, drop, read or on"
+            EINVAL,
+            f"{text!r} is no state of the lock",
+            expected="off, exec, ipc, drop, read or on",
+            word=text,
         )
     return state
 

@@ -260,7 +260,7 @@ def _options(text: str) -> Options:
         option = OPTIONS.get(word)
         if option is None:
             if not word or word != word.strip():
-                raise PolicyError(EINVAL, f"blank mount option in {text!r}")
+                raise PolicyError(EINVAL, f"blank mount option in {text!r}", word=text)
             data.append(word)
         elif option[1]:
             flags.add(option[0])

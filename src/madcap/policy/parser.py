@@ -55,7 +55,9 @@ def unknown(command: str) -> PolicyError:
     for mark in ":+-^!?/":
         word = word.partition(mark)[0]
     hint = nearest(word, (*FAMILIES, *BY_NAME))
-    return PolicyError(EINVAL, f"unknown command {command!r}", expected="a command" + hint)
+    return PolicyError(
+        EINVAL, f"unknown command {command!r}", expected="a command" + hint, word=word or command
+    )
 
 
 def _slash(rest: str, command: str) -> str:

@@ -52,4 +52,5 @@ def unknown(name: str) -> PolicyError:
         EINVAL,
         f"unknown profile {name!r}",
         expected="the name of a built-in profile, or letters of profiles" + nearest(name, NAMES),
+        word=name,
     )

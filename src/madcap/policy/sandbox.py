@@ -10,7 +10,7 @@ from __future__ import annotations
 from errno import EBUSY, ECANCELED, EINVAL, ENODATA, ENOSYS, EPERM
 
 from madcap.errors import PolicyError
-from madcap.policy import categories, lock, parser, values
+from madcap.policy import blame, categories, lock, parser, values
 from madcap.policy.domain import Domain
 
 TYPE_CHECKING = False
@@ -185,14 +185,24 @@ class Sandbox:
         try:
             parser.run(self, command)
         except PolicyError as error:
-            if error.origin is not None:
-                raise
-            message = error.message
-            if command not in message:
-                message = f"{message} in {command}"
-            raise PolicyError(error.errno, message, origin, error.column, error.expected) from None
+            self.place(error, command, origin)
+            raise
         finally:
             self.origin = before
+
+    def place(self, error: PolicyError, command: str, origin: Origin | None) -> None:
+        """Write into *error* that it is about *command*, which stands at *origin*."""
+        if error.origin is not None and error.origin != origin:
+            return
+        if error.text is None:
+            if error.origin is None and command not in error.message:
+                error.message = f"{error.message} in {command}"
+            error.origin, error.text = origin, command
+            if error.column is None:
+                error.column = blame.place(command, error)
+        elif error.text != command and command.endswith(error.text):  # Addressed to a domain.
+            error.column = (error.column or 0) + len(command) - len(error.text)
+            error.text = command
 
     def include_profile(self, name: str) -> None:
         """Apply the built-in profile *name*, or one profile for each letter of it."""

@@ -37,7 +37,7 @@ def split(word: str, rest: str) -> tuple[str, str]:
 
 def unknown(word: str, name: str, names: str) -> PolicyError:
     """Return the error for *name*, which is none of the *names* of the family *word*."""
-    return PolicyError(EINVAL, f"unknown setting {word}/{name}", expected=names)
+    return PolicyError(EINVAL, f"unknown setting {word}/{name}", expected=names, word=name)
 
 
 def host_names(box: Sandbox, rest: str) -> None:
@@ -77,7 +77,7 @@ def check_name(text: str, *, empty: bool) -> None:
         or not UNSAFE.isdisjoint(last)
         or any(letter < " " or "\udc80" <= letter <= "\udcff" for letter in last)
     ):
-        raise PolicyError(EILSEQ, f"{text!r} is not safe as a name")
+        raise PolicyError(EILSEQ, f"{text!r} is not safe as a name", word=text)
 
 
 def logging(box: Sandbox, rest: str) -> None:

@@ -190,6 +190,7 @@ def _special(box: Sandbox, name: str, colon: str, value: str) -> None:
             EINVAL,
             f"unknown setting trace/{name}",
             expected="a name of the trace family" + nearest(name, (*NAMES, *SPECIAL)),
+            word=name,
         )
     if not colon:
         raise PolicyError(EINVAL, f"trace/{name} without a value", expected=":VALUE")

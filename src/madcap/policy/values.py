@@ -66,7 +66,7 @@ NANOSECONDS: Final = {
 
 def invalid(what: str, text: str, expected: str) -> PolicyError:
     """Return the error for *text*, which is no *what*."""
-    return PolicyError(EINVAL, f"{text!r} is no {what}", expected=expected)
+    return PolicyError(EINVAL, f"{text!r} is no {what}", expected=expected, word=text)
 
 
 def boolean(text: str) -> bool:
@@ -294,7 +294,10 @@ def _value(name: str, default: str | None, environ: Mapping[bytes, bytes]) -> st
         return _decode(key, value)
     if default is None:
         raise PolicyError(
-            EINVAL, f"variable {name} is not set, or empty", expected=f"${{{name}:-…}}"
+            EINVAL,
+            f"variable {name} is not set, or empty",
+            expected=f"${{{name}:-…}}",
+            word=name,
         )
     return default
 
@@ -318,7 +321,9 @@ def unescape(text: str) -> list[str]:
             index += 1
             letter = text[index : index + 1]
             if letter not in (":", "\\"):
-                raise PolicyError(EINVAL, f"\\{letter} is no escape", expected=r"\: or \\")
+                raise PolicyError(
+                    EINVAL, f"\\{letter} is no escape", expected=r"\: or \\", word="\\" + letter
+                )
             fields[-1] += letter
         elif letter == ":":
             fields.append("")
@@ -362,10 +367,10 @@ def plain_path(path: bytes) -> bytes:
     if len(path) >= PATH_MAX:
         raise PolicyError(ENAMETOOLONG, "path too long: 4095 bytes are the limit")
     if b"\0" in path:
-        raise PolicyError(EILSEQ, "NUL byte in a path")
+        raise PolicyError(EILSEQ, "NUL byte in a path", word="\0")
     parts = path.split(b"/")
     if b".." in parts:
-        raise PolicyError(EINVAL, "'..' component in a path")
+        raise PolicyError(EINVAL, "'..' component in a path", word="..")
     kept = b"/".join([part for part in parts if part not in (b"", b".")])
     if kept and parts[-1] in (b"", b"."):
         kept += b"/"

@@ -67,7 +67,7 @@ def test_error_names_the_place_the_thing_and_what_was_expected(box: Sandbox) -> 
         box.execute("sandbox/reed:on", ("/etc/user.syd-3", 7))
     assert caught.value.origin == ("/etc/user.syd-3", 7)
     assert "unknown category 'reed' in sandbox/reed:on" in str(caught.value)
-    assert "a category or set name, perhaps 'read'" in str(caught.value)
+    assert "a category or set name; did you mean 'read'?" in str(caught.value)
 
 
 def test_strictest_verdict_of_the_newest_rules_holds(box: Sandbox) -> None:

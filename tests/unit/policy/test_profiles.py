@@ -163,4 +163,4 @@ def test_word_that_was_probably_meant_is_named(word: str, hint: str) -> None:
     from madcap.policy.blame import nearest
 
     found = nearest(word, categories.NAMES)
-    assert found == (f", perhaps {hint!r}" if hint else "")
+    assert found == (f"; did you mean {hint!r}?" if hint else "")
