@@ -43,6 +43,44 @@ _EXIT_CONFINE = 101
 _SCOPED_SIGNALS = (6, 12)
 
 
+class Preparation:
+    """What follows from all commands given: the handlers, and the filters of the command.
+
+    Making it settles *sandbox* and marks it as running. Raises as `run` does.
+    """
+
+    __slots__ = ("conditions", "handlers", "notify", "programs", "scoped")
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        _check_kernel()
+        sandbox.derive()
+        missing = unbuilt(sandbox)
+        if missing:
+            raise UnsupportedError(missing)
+        sandbox.start()
+        self.scoped = landlock.abi() >= 6 and _assumed_kernel() >= _SCOPED_SIGNALS
+        self.conditions = Conditions(sandbox, self.scoped)
+        self.handlers, self.notify, refuse = plan(self.conditions)
+        ids = os.getresuid(), os.getresgid()
+        self.programs = guest_programs(
+            Plan(
+                machine=MACHINE,
+                options=frozenset(sandbox.options),
+                namespaces=frozenset(sandbox.namespaces),
+                notify=self.notify,
+                trace=stops(self.conditions),
+                refuse=refuse,
+                ioctls=ioctl_denials(sandbox),
+                uid=ids[0],
+                gid=ids[1],
+                mmap_min_addr=_number(b"/proc/sys/vm/mmap_min_addr", 4096),
+                pipe_max=sandbox.pipe_max,
+                scoped_signals=self.scoped,
+                fake_root=sandbox.root_fake,
+            )
+        )
+
+
 def run(
     sandbox: Sandbox, argv: list[bytes], arg0: bytes | None, environ: dict[bytes, bytes]
 ) -> int:
@@ -52,35 +90,8 @@ def run(
     PolicyError (the commands don't fit together), UnsupportedError (a kernel feature is missing)
     or ConfineError (a step failed): nothing has been run then.
     """
-    _check_kernel()
-    sandbox.derive()
-    missing = unbuilt(sandbox)
-    if missing:
-        raise UnsupportedError(missing)
-    sandbox.start()
-    options = sandbox.options
-    scoped = landlock.abi() >= 6 and _assumed_kernel() >= _SCOPED_SIGNALS
-    conditions = Conditions(sandbox, scoped)
-    handlers, notify, refuse = plan(conditions)
-    _preload(sandbox, conditions)
-    ids = os.getresuid(), os.getresgid()
-    programs = guest_programs(
-        Plan(
-            machine=MACHINE,
-            options=frozenset(options),
-            namespaces=frozenset(sandbox.namespaces),
-            notify=notify,
-            trace=stops(conditions),
-            refuse=refuse,
-            ioctls=ioctl_denials(sandbox),
-            uid=ids[0],
-            gid=ids[1],
-            mmap_min_addr=_number(b"/proc/sys/vm/mmap_min_addr", 4096),
-            pipe_max=sandbox.pipe_max,
-            scoped_signals=scoped,
-            fake_root=sandbox.root_fake,
-        )
-    )
+    made = Preparation(sandbox)
+    _preload(sandbox, made.conditions)
     try:
         _prepare(sandbox)
         host = Host(sandbox)
@@ -91,15 +102,15 @@ def run(
         argv=argv,
         arg0=arg0,
         environ=environ,
-        programs=programs,
+        programs=made.programs,
         limits=child_limits(sandbox),
         keep=[*sandbox.passfd, *((number, number) for number in sandbox.nullfd)],
         nullfd=sorted(sandbox.nullfd),
         null=host.null,
-        hooked=notify,
-        scope=scoped,
+        hooked=made.notify,
+        scope=made.scoped,
     )
-    return _supervise(host, launch, handlers)
+    return _supervise(host, launch, made.handlers)
 
 
 def _preload(sandbox: Sandbox, conditions: Conditions) -> None:

@@ -70,13 +70,6 @@ def test_check_names_what_is_on_but_not_enforced() -> None:
         assert last.startswith("L1D Flush")
 
 
-@pytest.mark.parametrize("option", ["--api", "--el", "--sh"])
-def test_unbuilt_report_says_so(option: str) -> None:
-    result = run(option)
-    assert (result.status, result.out) == (38, "")
-    assert result.err == f"madcap: {option} is not built yet\n"
-
-
 def test_option_before_a_report_is_carried_out_first() -> None:
     assert run("-m", "bad", "-h").status == 22
 

@@ -142,9 +142,6 @@ def _main(argv: list[bytes], environ: dict[bytes, bytes]) -> int:
 
 def _answer(report: str) -> int:
     """Print what one of the options asks that run nothing, and return the status."""
-    import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
-
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     if report in ("h", "V"):
         from madcap.cli import version
 
@@ -153,13 +150,26 @@ def _answer(report: str) -> int:
         from madcap.cli import check
 
         text = check.report()
+    elif report == "api":
+        from madcap.policy import interface, json_text
+
+        text = json_text.pretty(interface.api())
     else:
-        _complain(f"madcap: --{report} is not built yet")
-        return errno.ENOSYS
+        from madcap.cli import session
+
+        text = session.client_text(report)
+    _print(text)
+    return 0
+
+
+def _print(text: str) -> None:
+    """Write *text* to standard output; a reader who left ends us."""
+    import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
+
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     data = text.encode("utf-8", "backslashreplace")
     while data:
         data = data[os.write(1, data) :]
-    return 0
 
 
 def _write_pid_file(environ: dict[bytes, bytes]) -> None:
@@ -304,6 +314,8 @@ class Invocation:
             alias = b"-" if alias is None else alias
             nowhere = nowhere or (not shell and self.export is None)
         if self.export is not None:
-            _complain(f"madcap: -E {self.export}: exporting filters is not built yet")
-            return errno.ENOSYS
+            from madcap.cli.export import export
+
+            _print(export(self.session.sandbox, self.export, environ))
+            return 0
         return self.session.run(argv, alias, nowhere)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from madcap.errors import Origin
 
 _NAME_MAX = 4096
+_PR_SET_PDEATHSIG = 1
 _USER_FILES = (b"/etc/user.syd-3", b".user.syd-3")  # The second one below the home directory.
 
 
@@ -39,6 +40,7 @@ class Configuration(Sandbox):
 
     def __init__(self, environ: dict[bytes, bytes]) -> None:
         super().__init__(environ, _host(), _profile_text)
+        self.client = client_text
         self.user_parsed = False
         self._announced = False
         self._real = True  # False for a copy: what is done to it shows nowhere.
@@ -268,6 +270,7 @@ class Session:
         environ = environment.for_command(self.environ, _matcher(sandbox.passenv), keep_unsafe)
         if nowhere:
             os.chdir(environment.NOWHERE)
+        _set_parent_death_signal(self.environ)
         from madcap.sandbox import run
 
         return run(sandbox, argv, alias, environ)
@@ -281,6 +284,15 @@ class Session:
         record: dict[str, object] = {"ctx": "panic", "act": "exit", "name": "main", "msg": message}
         events.emit(events.ALERT, record)
         raise BadSetting(message)
+
+
+def _set_parent_death_signal(environ: dict[bytes, bytes]) -> None:
+    """Have the kernel send us the signal that SYD_PDS names when who started us ends."""
+    number = environment.parent_death_signal(environ)
+    if number is not None:
+        from madcap.linux._call import call
+
+        call("prctl", _PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def log_refusal(command: str, number: int) -> None:
@@ -323,6 +335,14 @@ def _profile_text(name: str) -> str | None:
             return file.read()
     except OSError:
         return None
+
+
+def client_text(name: str) -> str:
+    """Return the library that gives commands from another language: *name* is ``sh`` or ``el``."""
+    here = os.path.dirname(os.path.dirname(__file__))
+    file_name = {"sh": "esyd.sh", "el": "syd.el"}[name]
+    with open(f"{here}/policy/clients/{file_name}", encoding="utf-8") as file:
+        return file.read()
 
 
 def _host() -> Host:

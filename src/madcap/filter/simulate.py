@@ -88,10 +88,11 @@ def run(code: bytes | Sequence[tuple[int, int, int, int]], call: bytes) -> Outco
         elif operation == 0x06:
             return Outcome(operand, steps, constant)
         else:
-            at += yes if _holds(operation, word, operand) else no
+            at += yes if holds(operation, word, operand) else no
 
 
-def _holds(operation: int, word: int, operand: int) -> bool:
+def holds(operation: int, word: int, operand: int) -> bool:
+    """Tell whether a conditional jump is taken with *word* loaded."""
     if operation == 0x15:
         return word == operand
     if operation == 0x25:

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.reply import Reply
     from madcap.kernel.request import Request
+    from madcap.policy.sandbox import Sandbox
 
 _ROOT = b"/dev/syd"
 _ORIGIN = "/dev/syd"
@@ -208,8 +209,23 @@ def open_(req: Request, path: bytes, flags: int) -> Reply:
         raise OSError(errno.EINVAL, "O_PATH")
     if flags & 3 == 1:
         raise OSError(errno.EBADF, "write-only")
-    if path != _ROOT:
-        raise OSError(errno.EINVAL, "no such text")
-    from madcap.policy.report import dump_text
+    text = _text(sandbox, path[len(_ROOT) :])
+    return Install(
+        req.own(sealed(req, text.encode("utf-8", "surrogateescape"), path)), cloexec=True
+    )
 
-    return Install(req.own(sealed(req, dump_text(sandbox).encode() + b"\n", path)), cloexec=True)
+
+def _text(sandbox: Sandbox, name: bytes) -> str:
+    """Return what a read of ``/dev/syd`` *name* shows."""
+    if not name:
+        from madcap.policy.report import dump_text
+
+        return dump_text(sandbox) + "\n"
+    if name in (b".el", b".sh") and sandbox.client is not None:
+        return sandbox.client(name[1:].decode())
+    from madcap.policy.interface import EGGS
+
+    egg = EGGS.get(name[1:])
+    if egg is None:
+        raise OSError(errno.EINVAL, "no such text")
+    return egg

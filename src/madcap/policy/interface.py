@@ -63,6 +63,14 @@ U64: Final = (1 << 64) - 1
 U32: Final = (1 << 32) - 1
 
 
+#: What can be read from ``/dev/syd/`` and a name, and is of no use.
+EGGS: Final = {
+    b"pink": "A door that is painted on a wall has never let in a draught.\n",
+    b"pipe": "Ceci n'est pas un pipe(2).\n",
+    b"play": "All work is sandboxed; play is emulated.\n",
+}
+
+
 def api() -> dict[str, object]:
     """Return the description of the interface as plain values."""
     return {

@@ -78,6 +78,7 @@ class Sandbox:
         self.profiles = profiles
         self.spawn: Callable[[list[bytes]], None] | None = None  # Runs a program outside.
         self.output: Callable[[str], None] | None = None  # Prints what dump and stat ask for.
+        self.client: Callable[[str], str] | None = None  # Reads the library called sh or el.
         self.running = False
         self.eldest = 0  # The first process, and what stands for it once it is there.
         self.eldest_fd = -100
@@ -243,6 +244,9 @@ class Sandbox:
         if find is not None:
             names = {profile.file_of(name, self.host.machine) for name in profile.NAMES}
             self.profiles = {name: find(name) for name in sorted(names)}.get
+        if self.client is not None:
+            texts = {name: self.client(name) for name in ("el", "sh")}
+            self.client = texts.__getitem__
 
     def load_file(self, path: str) -> None:
         """Apply the configuration file *path*."""

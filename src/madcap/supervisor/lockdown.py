@@ -59,27 +59,47 @@ _THREAD_FLAGS = 0x3D0F00  # What pthread_create asks clone(2) for.
 _CLONE_FS = 0x200
 
 
-def _confine(names: tuple[str, ...], arguments: dict[str, tuple[tuple[int, int], ...]]) -> None:
+def emulator_program() -> bytes:
+    """Return the filter of a thread that runs handlers, and of all that it starts."""
+    return _program(_EMULATOR, {"clone": ((0, _THREAD_FLAGS),), "unshare": ((0, _CLONE_FS),)})
+
+
+def interrupter_program(pid: int) -> bytes:
+    """Return the filter of a thread that signals threads of process *pid* with SIGALRM."""
+    return _program(_INTERRUPTER, {"tgkill": ((0, pid), (2, 14))})
+
+
+def timer_program() -> bytes:
+    """Return the filter of a thread that sleeps, writes the log and ends the process."""
+    return _program(_TIMER, {})
+
+
+def main_program() -> bytes:
+    """Return the filter of the thread that waits, traces and ends."""
+    return _program(_MAIN, {})
+
+
+def _program(names: tuple[str, ...], arguments: dict[str, tuple[tuple[int, int], ...]]) -> bytes:
     allow = [name for name in (*_INTERPRETER, *names) if name in NUMBERS]
     enosys = [name for name in _REFUSED if name in NUMBERS and name not in allow]
-    install(thread_program(MACHINE, allow, enosys, arguments))
+    return thread_program(MACHINE, allow, enosys, arguments)
 
 
 def confine_emulator() -> None:
     """Confine this thread, and all that it will start, to what handlers do."""
-    _confine(_EMULATOR, {"clone": ((0, _THREAD_FLAGS),), "unshare": ((0, _CLONE_FS),)})
+    install(emulator_program())
 
 
 def confine_interrupter(pid: int) -> None:
     """Confine this thread to signalling threads of process *pid* with SIGALRM."""
-    _confine(_INTERRUPTER, {"tgkill": ((0, pid), (2, 14))})
+    install(interrupter_program(pid))
 
 
 def confine_timer() -> None:
     """Confine this thread to sleeping, writing the log and ending the process."""
-    _confine(_TIMER, {})
+    install(timer_program())
 
 
 def confine_main() -> None:
     """Confine this thread to waiting, tracing and ending."""
-    _confine(_MAIN, {})
+    install(main_program())
