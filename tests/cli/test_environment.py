@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import select
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import strategies as st
 
 from madcap import events
 from madcap.cli import environment
-from tests.cli.command import ROOT
+from tests.cli.command import ENVIRON, MADCAP, ROOT
 
 LIST = ROOT.parent / "shared" / "reference" / "defaults" / "unsafe-env.txt"
 LIST = Path(os.environ.get("MADCAP_UNSAFE_VARIABLES", LIST))
@@ -84,3 +87,58 @@ def test_announced_variables_describe_this_process() -> None:
     assert environ[b"SYD_PIPE_MAX"] == b"9"
     assert environ[b"SYD_ID"].decode() == events.identity
     assert len(events.identity) == 64
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [
+        *((b"KILL", 9), (b"SIGKILL", 9), (b"sigterm", 15), (b"15", 15), (b"64", 64)),
+        *((b"", None), (b"0", None), (b"65", None), (b"-9", None), (b"nope", None)),
+        *((b"_DFL", None), (b"SIG_DFL", None), (b"\xff", None), (b"9" * 30, None)),
+    ],
+)
+def test_parent_death_signal_is_a_name_or_a_number(word: bytes, number: int | None) -> None:
+    assert environment.parent_death_signal({b"SYD_PDS": word}) == number
+    assert environment.parent_death_signal({}) is None
+
+
+def test_sandbox_is_sent_the_parent_death_signal_when_its_parent_ends() -> None:
+    # The pipe ends with the last process that has it: the sandbox, which nobody else would end.
+    ours, theirs = os.pipe()
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"{MADCAP} -poff -- sleep 60 </dev/null & read -r line"],
+        env={**ENVIRON, "SYD_PDS": "kill"},
+        stdin=subprocess.PIPE,
+        pass_fds=(theirs,),
+    ) as parent:
+        os.close(theirs)
+        deadline = time.monotonic() + 20
+        while not (sleeping := _commands_below(parent.pid, b"sleep")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        parent.communicate(b"")  # The shell goes.
+    assert select.select([ours], [], [], 20)[0]
+    os.close(ours)
+    while any(os.path.exists(f"/proc/{pid}/exe") for pid in sleeping):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _commands_below(top: int, name: bytes) -> list[int]:
+    """Return the descendants of process *top* that run the program *name*."""
+    found, parents = [], [top]
+    while parents:
+        parent = parents.pop()
+        try:
+            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        except OSError:
+            continue
+        for child in map(int, children):
+            parents.append(child)
+            try:
+                command = Path(f"/proc/{child}/comm").read_bytes().strip()
+            except OSError:
+                continue
+            if command == name:
+                found.append(child)
+    return found

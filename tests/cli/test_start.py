@@ -158,9 +158,14 @@ def test_settings_become_options_of_the_sandbox(started: Started) -> None:
     environ = {name.decode(): b"0" for name, _ in environment.FLAGS if name != b"SYD_FORCE_CLOEXEC"}
     started(b"true", **environ)
     settings = started.sandbox.options | started.sandbox.active.flags
-    wanted = {command.split("/")[1][:-2] for _, command in environment.FLAGS} - {"force_cloexec"}
+    switches = [command for _, command in environment.FLAGS if command.endswith(":1")]
+    wanted = {command.split("/")[1][:-2] for command in switches} - {"force_cloexec"}
+    wanted.discard("memory_access")
     assert wanted <= settings
     assert "force_cloexec" not in settings
+    assert started.sandbox.memory_access == 1
+    started(b"true", SYD_PROC_PID_MEM_FALLBACK=b"")
+    assert started.sandbox.memory_access == 0
 
 
 def test_verbosity_is_a_counter_that_stops_at_three(started: Started) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Final
 
+_LAST_SIGNAL: Final = 64
 NOWHERE: Final = b"/proc/self/fdinfo"  # A directory nothing can be created or found in.
 
 # Set by us alone: what the caller had under these names is forgotten.
@@ -35,6 +36,8 @@ FLAGS: Final = (
     (b"SYD_FORCE_RO_OPEN", "trace/force_ro_open:1"),
     (b"SYD_FORCE_WX_OPEN", "trace/force_wx_open:1"),
     (b"SYD_FORCE_LOCAL_NET", "trace/force_local_net:1"),
+    (b"SYD_PROC_PID_MEM_FALLBACK", "trace/memory_access:0"),
+    (b"SYD_NO_CROSS_MEMORY_ATTACH", "trace/memory_access:1"),  # Of both, this one counts.
 )
 VALUES: Final = (
     *(
@@ -51,6 +54,19 @@ PROXY: Final = (
     (b"SYD_PROXY_PORT", "proxy/ext/port:"),
     (b"SYD_PROXY_UNIX", "proxy/ext/unix:"),
 )
+
+
+def parent_death_signal(environ: dict[bytes, bytes]) -> int | None:
+    """Return the signal that SYD_PDS names, by name or number; None for anything else."""
+    word = environ.get(b"SYD_PDS", b"")
+    if word.isdigit():
+        number = int(word[:9])
+    else:
+        import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
+
+        name = "SIG" + word.decode("latin-1").upper().removeprefix("SIG")
+        number = getattr(_signal, name, 0) if name.isalnum() else 0
+    return number if 0 < number <= _LAST_SIGNAL else None
 
 
 def forget_internal(environ: dict[bytes, bytes]) -> None:

@@ -19,7 +19,7 @@ FEATURES: Final = (
     ("kcov", False),
     ("log", False),
     ("oci", False),
-    ("trusted", False),
+    ("trusted", True),  # The variables and switches that only such a build knows are honoured.
 )
 
 _POEM: Final = (
