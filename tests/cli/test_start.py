@@ -198,14 +198,7 @@ def test_mistake_of_ours_is_one_line_without_a_traceback(
     assert capfd.readouterr().err == "madcap: internal error: RuntimeError: odd\\x0athing\n"
 
 
-def test_export_is_refused_by_name(started: Started, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main([b"madcap", b"-E", b"PFC", b"true"], {}) == 38
-    assert main([b"madcap", b"true"], {b"SYD_DUMP_SCMP": b"bpf"}) == 38
-    assert not started.calls
-    assert capfd.readouterr().err.count("not built yet") == 2
-
-
-def test_export_can_be_chosen_by_an_unknown_word_in_a_variable(started: Started) -> None:
+def test_unknown_word_in_a_variable_asks_for_no_export(started: Started) -> None:
     assert main([b"madcap", b"true"], {b"SYD_DUMP_SCMP": b"other"}) == 42
     assert started.calls
 
