@@ -26,7 +26,7 @@ from madcap.policy.landlock import Landlock
 from madcap.supervisor import lockdown
 from madcap.supervisor.alarm import catch_quietly
 from madcap.supervisor.interrupts import SIGALRM, Interrupter
-from madcap.supervisor.pool import STACK, Pool
+from madcap.supervisor.pool import CORE, STACK, Pool
 from madcap.supervisor.tracer import OPTIONS, Tracer
 
 TYPE_CHECKING = False
@@ -289,19 +289,36 @@ def _raise_limits() -> None:
 
 def _start_threads(host: Host, handlers: object) -> None:
     interrupter = Interrupter(host)
-    limit = host.sandbox.environ.get(b"SYD_NPROC_MAX", b"")
+    if host.by_status:
+        from madcap.supervisor.watch_status import StatusWatch
+
+        watch = StatusWatch(interrupter)
+        interrupter.watch = watch
+        host.action, host.forget = watch.action, watch.forget
+    environ = host.sandbox.environ
     pool = Pool(
         host,
         handlers,  # type: ignore[arg-type]
         interrupter,
         lambda: _confined(lockdown.confine_emulator),
-        int(limit) if limit.isdigit() else None,
+        _count(environ.get(b"SYD_NPROC")) or CORE,
+        _count(environ.get(b"SYD_NPROC_MAX")),
     )
     host.blocking = pool.blocking
-    _guarded(lambda: lockdown.confine_interrupter(host.pid), interrupter.run)
+
+    def confine() -> None:
+        interrupter.isolate()
+        lockdown.confine_interrupter(host.pid, host.listener, host.proc, events.fd)
+
+    _guarded(confine, interrupter.run)
     if host.sandbox.timeout is not None:
         _guarded(lockdown.confine_timer, lambda: _expire((host.sandbox.timeout or 0) / 1e9))
     pool.start()
+
+
+def _count(text: bytes | None) -> int | None:
+    """Return the number of threads that *text* names, None where it names none."""
+    return int(text) if text is not None and text.isdigit() and int(text) > 0 else None
 
 
 def _confined(confine: object) -> None:

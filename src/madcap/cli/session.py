@@ -276,7 +276,10 @@ class Session:
         return run(sandbox, argv, alias, environ)
 
     def _check_threads(self) -> None:
-        """Raise BadSetting if SYD_NPROC is no number of threads."""
+        """Raise BadSetting if SYD_NPROC is no number of threads, or SYD_INTERRUPT no way."""
+        way = self.environ.get(b"SYD_INTERRUPT", b"state")
+        if way not in (b"state", b"status"):
+            raise BadSetting("SYD_INTERRUPT must be state or status")
         given = self.environ.get(b"SYD_NPROC")
         if given is None or (given.isdigit() and int(given) > 0):
             return

@@ -28,7 +28,8 @@ class Host:
     """
 
     __slots__ = (
-        "blocking", "chrooted", "egid", "eldest", "eldest_lives", "euid", "ghost", "groups",
+        "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
+        "euid", "forget", "ghost", "groups",
         "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc",
         "proc_dev", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
@@ -68,6 +69,15 @@ class Host:
         self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
         self.chrooted = False
         self.ghost = False
+        #: SYD_INTERRUPT=status: what signal handlers are installed matters (see supervisor.watch).
+        self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.traced = "allow_unsafe_ptrace" not in self.options
         #: Called around a call that can block: (req, call, restartable) -> result.
         self.blocking: Callable[..., int]
+        #: Called with (process, signal, restarts=...) and (process) where *by_status*.
+        self.action: Callable[..., None] = _nothing
+        self.forget: Callable[[int], None] = _nothing
+
+
+def _nothing(*_args: object, **_options: object) -> None:
+    """Do nothing."""

@@ -17,6 +17,7 @@ from madcap.kernel import (
     dents,
     device,
     process,
+    signals,
     stat,
     sysv,
     watch,
@@ -53,10 +54,20 @@ class Conditions:
     """What decides at start which calls are trapped; see docs/design.md.
 
     *unlocked*: the policy may still change; *readable*: it may at least be read; *masks*: some
-    path may be masked; *scoped*: the kernel keeps signals inside (Landlock).
+    path may be masked; *scoped*: the kernel keeps signals inside (Landlock); *by_status*: the
+    interrupter wants to know of signal handlers.
     """
 
-    __slots__ = ("blocks", "enabled", "masks", "options", "readable", "scoped", "unlocked")
+    __slots__ = (
+        "blocks",
+        "by_status",
+        "enabled",
+        "masks",
+        "options",
+        "readable",
+        "scoped",
+        "unlocked",
+    )
 
     def __init__(self, sandbox: Sandbox, scoped: bool) -> None:
         self.options = sandbox.options
@@ -68,6 +79,7 @@ class Conditions:
         self.readable = lock is not None and lock < 5
         self.masks = self.unlocked or any(domain.masks for domain in sandbox.domains.values())
         self.scoped = scoped
+        self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.blocks = any(domain.blocklist is not None for domain in sandbox.domains.values())
 
     def on(self, mask: int) -> bool:
@@ -132,6 +144,10 @@ _MKNOD: Final = C.CREATE | C.MKDIR | C.MKBDEV | C.MKCDEV | C.MKFIFO | C.NET_BIND
 _CHOWN: Final = C.CHOWN | C.CHGRP | C.CHMOD | C.CHATTR | C.UTIME
 _TRUNCATE: Final = C.TRUNCATE | C.CHMOD | C.CHATTR
 _NET: Final = C.NET_BIND | C.NET_CONNECT
+
+
+def _by_status(c: Conditions) -> bool:
+    return c.by_status
 
 
 def _kill(c: Conditions) -> bool:
@@ -287,6 +303,7 @@ TABLE: Final = (
     Row("prctl",              process.sys_prctl,                _unless("allow_unsafe_prctl")),
     Row("uname",              process.sys_uname,                _unless("allow_unsafe_uname")),
     Row("sysinfo",            process.sys_sysinfo,              _unless("allow_unsafe_sysinfo")),
+    Row("rt_sigaction",       signals.sys_rt_sigaction,         _by_status),
     Row("kill",               process.sys_kill,                 _kill),
     Row("tkill",              process.sys_tkill,                _kill),
     Row("tgkill",             process.sys_tgkill,               _kill),

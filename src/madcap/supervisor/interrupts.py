@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The interrupter: wakes emulators whose guest was hit by a signal or is gone.
+"""The interrupter: a thread that wakes emulators whose guest was hit by a signal or is gone.
 
-Some facts about interrupting an emulated call
-----------------------------------------------
-Once its notification is received, a guest thread sleeps killably: a signal for it stays pending
-until we answer. The kernel shows which thread a signal has picked by moving exactly that thread
-from state S to D. So while an emulator blocks on a guest's behalf, the interrupter looks at the
-guest's state: D means *hit*. It then sends SIGALRM to the emulator's thread, whose system call
-fails with EINTR, and the emulator answers ERESTARTSYS (512), which makes the kernel do on the
-guest's way out precisely what it would have done natively: run the handler and fail with EINTR or
-restart, stop, or die. Answering 512 to a thread in state S would leak that number to the program,
-so it is answered only when D was seen.
+It sleeps while no call is registered. What it looks for is in `watch` and `watch_status`; here are
+the registry it shares with the emulators, and what it sees and does.
 
-A SIGALRM can arrive just before the emulator enters the kernel, and is then lost. So an entry
-lives until its emulator unregisters, and is signalled again in every round until then.
+Its descriptors are its own: it leaves the table that the emulators share, so that however many
+calls block, whatever they hold, it can look at their guests; and it keeps only what it needs.
 """
 
 from __future__ import annotations
@@ -24,147 +16,174 @@ import os
 import time
 
 from madcap import events
+from madcap.abi import flags as F
 from madcap.linux.fs import openat2
-from madcap.linux.process import tgkill
+from madcap.linux.process import close_range, read_file, status_field, tgkill, unshare
 from madcap.linux.seccomp import id_valid
+from madcap.supervisor.watch import Entry, StateWatch, close_all, numbers, pace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.host import Host
+    from madcap.supervisor.watch import Watch
 
 SIGALRM = 14
-PERIOD = 0.005  # Seconds between two looks at the guests whose calls block.
-_CONFINE_ERROR = 101
-
-
-class Entry:
-    """One call that an emulator may be blocked in."""
-
-    __slots__ = ("emulator", "gone", "hit", "id", "id_buffer", "name", "status", "tid")
-
-    def __init__(self, emulator: int, ident: int, tid: int, name: str) -> None:
-        self.emulator = emulator
-        self.id = ident
-        self.tid = tid
-        self.name = name
-        self.id_buffer = bytearray(ident.to_bytes(8, "little"))
-        self.status = -1  # Descriptor of the guest's /proc/TID/stat, the interrupter's.
-        self.hit = False
-        self.gone = False
-
-
-def state_of(text: bytes) -> bytes:
-    """Return the state letter out of a /proc/TID/stat *text*; empty where there is none."""
-    end = text.rfind(b") ")
-    return text[end + 2 : end + 3] if end >= 0 else b""
-
-
-def judge(entry: Entry, valid: bool, text: bytes | None) -> bool:
-    """Update *entry* from what was seen; tell whether its emulator has to be woken.
-
-    Pure: *valid* says whether the notification still waits, *text* is the guest's stat file, None
-    where it could not be read.
-    """
-    if not valid or text is None:
-        entry.gone = entry.gone or not valid
-        return not valid
-    if state_of(text) == b"D":
-        entry.hit = True
-    return entry.hit
+_FATAL = 101
+#: Seconds without a registered call after which the thread sleeps until one comes.
+LINGER = 0.02
+_READ = 1408  # Bytes: more than the signal lines of a status file are deep.
 
 
 class Interrupter:
-    """The thread, and the registry that emulators share with it."""
+    """The thread's body, and the registry that emulators share with it."""
 
-    __slots__ = ("_entries", "_host", "_lock", "_pid", "_waiting", "_wake")
+    __slots__ = (
+        "_changed", "_ended", "_entries", "_host", "_lock", "_parked", "_wake", "watch",
+    )  # fmt: skip
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, watch: Watch | None = None) -> None:
         self._host = host
-        self._pid = host.pid
+        self.watch: Watch = watch or StateWatch(self, cheap=_has_schedstat(host))
         self._entries: dict[int, Entry] = {}
+        self._ended: list[Entry] = []  # Their descriptors are still open, here.
         self._lock = _thread.allocate_lock()
         self._wake = _thread.allocate_lock()
         self._wake.acquire()
-        self._waiting = False
+        self._parked = False
+        self._changed = 0.0  # When something last happened, by `now`.
+
+    # What emulators call
 
     def register(self, entry: Entry) -> None:
         """Watch *entry* until `unregister`."""
         with self._lock:
             self._entries[entry.id] = entry
-            if self._waiting:
-                self._waiting = False
+            if self._parked:
+                self._parked = False
                 self._wake.release()
 
     def unregister(self, entry: Entry) -> None:
-        """Stop watching *entry*; the emulator has left its system call."""
+        """Stop watching *entry*: its emulator has left the system call, and is woken no more."""
         with self._lock:
-            self._entries.pop(entry.id, None)
-            status, entry.status = entry.status, -2
-        if status >= 0:
-            os.close(status)
+            if self._entries.pop(entry.id, None) is not None:
+                self._ended.append(entry)
+
+    def end_all(self) -> None:
+        """Have every registered call end, whatever its guest's state."""
+        with self._lock:
+            for entry in self._entries.values():
+                entry.manual = True
 
     def count(self) -> int:
         """How many calls are registered."""
         return len(self._entries)
 
+    # The thread
+
+    def isolate(self) -> None:
+        """Leave the descriptor table of the other threads, and keep only what is needed here."""
+        unshare(F.CLONE_FILES)
+        host = self._host
+        keep = sorted({host.listener, host.proc, events.fd} - {-1})
+        start = 0
+        for fd in (*keep, 1 << 31):
+            if fd > start:
+                close_range(start, fd - 1, 0)
+            start = fd + 1
+
     def run(self) -> None:
         """The thread's life: sleep while nothing is registered, else look at each entry."""
+        known: list[Entry] = []
+        cost = 0.0
         while True:
+            now = self.now()
             with self._lock:
                 entries = list(self._entries.values())
-                if not entries:
-                    self._waiting = True
-            if not entries:
+                ended, self._ended = self._ended, []
+                idle = not entries and not ended and now - self._changed > LINGER
+                self._parked = idle
+            if idle:
                 self._wake.acquire()
-                continue
-            time.sleep(PERIOD)
-            for entry in entries:
-                self._look(entry)
+                self._changed = self.now()
+            else:
+                close_all(self, ended)
+                self.watch.round(entries)
+                if entries != known:
+                    self._changed = now
+                    known = entries
+                cost = self.now() - now
+            time.sleep(pace(now - self._changed, cost))
 
-    def _look(self, entry: Entry) -> None:
-        text = self._read(entry)
-        valid = id_valid(self._host.listener, entry.id_buffer)
-        if not judge(entry, valid, text):
-            return
-        with self._lock:
+    # The world of the watch
+
+    def now(self) -> float:
+        """Return the time in seconds."""
+        return time.monotonic()
+
+    def open(self, tid: int, name: bytes) -> int:
+        """Open /proc/*tid*/*name*."""
+        return openat2(self._host.proc, b"%d/%s" % (tid, name), os.O_RDONLY)
+
+    def read(self, fd: int) -> bytes:
+        """Return what an opened file says now."""
+        return os.pread(fd, _READ, 0)
+
+    def close(self, fd: int) -> None:
+        """Close what `open` returned."""
+        os.close(fd)
+
+    def valid(self, entry: Entry) -> bool:
+        """Tell whether the notification of *entry* still waits for an answer."""
+        return id_valid(self._host.listener, entry.id_buffer)
+
+    def wake(self, entry: Entry) -> None:
+        """Interrupt the system call of the entry's emulator, unless it has left it."""
+        with self._lock:  # Held: the emulator can't leave and be in another call meanwhile.
             if self._entries.get(entry.id) is not entry:
                 return
-            # Under the lock: the emulator can't leave and be in another call meanwhile.
-            self._signal(entry)
+            self._changed = self.now()
+            try:
+                tgkill(self._host.pid, entry.emulator, SIGALRM)
+            except OSError as error:
+                if error.errno == errno.ESRCH:
+                    return
+                events.emit(
+                    events.ALERT,
+                    {"ctx": "int", "op": "interrupt_tid", "tid": entry.emulator,
+                     "err": error.errno},
+                )  # fmt: skip
+                os._exit(_FATAL)
 
-    def _read(self, entry: Entry) -> bytes | None:
-        """Return the guest's stat text, None where it is gone or can't be read now."""
-        fd = entry.status
-        if fd == -2:
-            return None
-        try:
-            if fd < 0:
-                fd = openat2(self._host.proc, b"%d/stat" % entry.tid, os.O_RDONLY)
-                with self._lock:
-                    if entry.status == -1 and entry.id in self._entries:
-                        entry.status = fd
-                    else:
-                        os.close(fd)
-                        return None
-            return os.pread(fd, 512, 0)
-        except OSError:
-            return None
+    def record(self, entry: Entry, source: dict[str, object]) -> None:
+        """Log that *entry* is woken from now on, and why."""
+        if events.level < events.INFO:
+            return
+        if source["name"] == "signal" and "set" not in source:
+            source["set"] = self._pending(entry.tid)
+        call = {
+            "pid": entry.tid, "sys": entry.name, "args": list(entry.args),
+            "handler": entry.emulator, "ignore_restart": not entry.restartable,
+        }  # fmt: skip
+        events.emit(
+            events.INFO, {"ctx": "int", "op": "interrupt_emulator", "src": source, "int": call}
+        )
 
-    def _signal(self, entry: Entry) -> None:
+    def _pending(self, tid: int) -> list[int]:
+        """Return what is pending for thread *tid* and not blocked; for the log."""
         try:
-            tgkill(self._pid, entry.emulator, SIGALRM)
-        except OSError as error:
-            if error.errno == errno.ESRCH:
-                return
-            events.emit(
-                events.ALERT,
-                {"ctx": "int", "op": "interrupt_tid", "tid": entry.emulator, "err": error.errno},
+            text = read_file(self._host.proc, b"%d/status" % tid, _READ)
+            thread, process, blocked = (
+                int(status_field(text, name), 16) for name in (b"SigPnd", b"ShdPnd", b"SigBlk")
             )
-            os._exit(_CONFINE_ERROR)
-        if events.level >= events.INFO:
-            src: object = {"name": "process"} if entry.gone else {"name": "signal"}
-            events.emit(
-                events.INFO,
-                {"ctx": "int", "op": "interrupt_emulator", "src": src, "sys": entry.name},
-                pid=0 if entry.gone else entry.tid,
-            )
+        except (OSError, ValueError):
+            return []
+        return numbers((thread | process) & ~blocked)
+
+
+def _has_schedstat(host: Host) -> bool:
+    """Tell whether the kernel counts how often a thread ran (CONFIG_SCHED_INFO)."""
+    try:
+        os.close(openat2(host.proc, b"self/schedstat", os.O_RDONLY))
+    except OSError:
+        return False
+    return True

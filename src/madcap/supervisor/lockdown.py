@@ -9,6 +9,7 @@ so that a stray import raises ImportError instead of killing.
 
 from __future__ import annotations
 
+from madcap.abi import flags as F
 from madcap.filter.threads import thread_program
 from madcap.linux._call import MACHINE, NUMBERS
 from madcap.linux.seccomp import install
@@ -44,7 +45,8 @@ _EMULATOR = (
     "inotify_init1", "memfd_secret",
 )  # fmt: skip
 
-_INTERRUPTER = (*_LOG, "ioctl", "tgkill")
+#: What the interrupter does beyond that, with the arguments it does it with.
+_INTERRUPTER = ("fcntl", "read", "pread64", "fstat", "lseek")
 
 _MAIN = (
     *_LOG, "fstatfs", "getpgid", "getpgrp", "ioctl", "kill", "newfstatat", "pidfd_open",
@@ -64,9 +66,21 @@ def emulator_program() -> bytes:
     return _program(_EMULATOR, {"clone": ((0, _THREAD_FLAGS),), "unshare": ((0, _CLONE_FS),)})
 
 
-def interrupter_program(pid: int) -> bytes:
-    """Return the filter of a thread that signals threads of process *pid* with SIGALRM."""
-    return _program(_INTERRUPTER, {"tgkill": ((0, pid), (2, 14))})
+def interrupter_program(pid: int, listener: int, proc: int, log: int) -> bytes:
+    """Return the filter of a thread that looks below *proc* and signals our own threads.
+
+    Its ioctl is the question whether a notification of *listener* is valid, its tgkill sends
+    SIGALRM to a thread of process *pid*, and it writes to *log* alone.
+    """
+    arguments: dict[str, tuple[tuple[int, int], ...]] = {
+        "tgkill": ((0, pid), (2, 14)),
+        "ioctl": ((0, listener), (1, F.SECCOMP_IOCTL_NOTIF_ID_VALID)),
+        "openat2": ((0, proc),),
+        "readlinkat": ((0, proc),),
+    }
+    if log >= 0:
+        arguments["write"] = ((0, log),)
+    return _program(_INTERRUPTER, arguments)
 
 
 def timer_program() -> bytes:
@@ -90,9 +104,9 @@ def confine_emulator() -> None:
     install(emulator_program())
 
 
-def confine_interrupter(pid: int) -> None:
-    """Confine this thread to signalling threads of process *pid* with SIGALRM."""
-    install(interrupter_program(pid))
+def confine_interrupter(pid: int, listener: int, proc: int, log: int) -> None:
+    """Confine this thread to looking below *proc* and signalling our own threads."""
+    install(interrupter_program(pid, listener, proc, log))
 
 
 def confine_timer() -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The emulators: threads that receive notifications and perform the calls.
 
-One thread serves as long as no call blocks, because under the interpreter lock a second busy
-thread only slows the first. Whoever is about to block sees to it that somebody else receives. A
-thread beyond the first leaves after three seconds without work.
+One of them receives, as long as no call blocks: under the interpreter lock a second busy thread
+only slows the first, and every thread that waits for a notification is woken by each. Whoever is
+about to block hands the receiving over, to a thread that has nothing to do or to a new one. When
+its call has ended it has nothing to do itself, and leaves after three seconds of that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import errno
 import fcntl
 import os
 import select
+import time
 
 from madcap import events
 from madcap.abi import flags as F
@@ -21,7 +23,8 @@ from madcap.kernel.dispatch import Dispatcher
 from madcap.kernel.reply import Gone, Interrupted
 from madcap.linux.process import unshare
 from madcap.linux.seccomp import NOTIF, NOTIF_ZERO
-from madcap.supervisor.interrupts import SIGALRM, Entry, Interrupter
+from madcap.supervisor.interrupts import SIGALRM, Interrupter
+from madcap.supervisor.watch import Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,25 +34,36 @@ if TYPE_CHECKING:
     from madcap.kernel.host import Host
     from madcap.kernel.request import Request
 
-IDLE_MS = 3000  # An extra emulator's patience.
+IDLE = 3.0  # Seconds without work after which an emulator leaves,
+CORE = 1  # but not these many (SYD_NPROC).
 STACK = 256 * 1024
 _FATAL = 101
+#: Seconds to wait before a thread is tried again that couldn't be started, doubled each time.
+_BACK_OFF, _BACK_OFF_MOST, _TRIES = 0.01, 1.0, 8
 
 
 class Worker:
-    """One emulator thread: *busy* from a notification to its answer, *first* stays for ever."""
+    """One emulator thread. Its *baton* is free when it was told to receive."""
 
-    __slots__ = ("busy", "first")
+    __slots__ = ("baton", "stays")
 
-    def __init__(self, first: bool) -> None:
-        self.first = first
-        self.busy = False
+    def __init__(self, stays: bool) -> None:
+        self.stays = stays
+        self.baton = _thread.allocate_lock()
+        self.baton.acquire()
 
 
 class Pool:
-    """The emulator threads of one sandbox."""
+    """The emulator threads of one sandbox.
 
-    __slots__ = ("_confine", "_handlers", "_host", "_interrupter", "_limit", "_lock", "_workers")
+    *core* of them stay for ever once they were needed; there are never more than *limit*, if that
+    is not None. The one that receives hands over in `blocking`.
+    """
+
+    __slots__ = (
+        "_confine", "_core", "_count", "_handlers", "_host", "_idle", "_interrupter",
+        "_limit", "_lock", "_receiver", "_workers",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -57,40 +71,47 @@ class Pool:
         handlers: Handlers,
         interrupter: Interrupter,
         confine: Callable[[], None],
-        limit: int | None,
+        core: int = CORE,
+        limit: int | None = None,
     ) -> None:
         self._host = host
         self._handlers = handlers
         self._interrupter = interrupter
         self._confine = confine
+        self._core = core
         self._limit = limit
         self._lock = _thread.allocate_lock()
-        self._workers: list[Worker] = []
+        self._workers: dict[int, Worker] = {}  # By the native id of their thread.
+        self._idle: list[Worker] = []  # The last to come is the first to go on.
+        self._receiver = Worker(True)
+        self._count = 0
 
     def start(self) -> None:
         """Start the first emulator; returns once it is confined and about to receive."""
         ready = _thread.allocate_lock()
         ready.acquire()
-        worker = Worker(True)
-        self._workers.append(worker)
-        _thread.start_new_thread(self._run, (worker, ready))
+        self._count = 1
+        _thread.start_new_thread(self._run, (self._receiver, ready))
         ready.acquire()
 
     def _run(self, worker: Worker, ready: _thread.LockType | None) -> None:
         try:
+            tid = _thread.get_native_id()
+            self._workers[tid] = worker
             unshare(F.CLONE_FS)
             os.umask(0o777)
-            if worker.first:
-                self._confine()  # Later threads inherit this one's filter.
             if ready is not None:
+                self._confine()  # Later threads inherit this one's filter.
                 ready.release()
             self._serve(worker)
+            del self._workers[tid]
         except BaseException as error:
             # A dead emulator must not leave guests waiting, and never set them free.
             events.bug("emulator", error)
             os._exit(_FATAL)
 
     def _serve(self, worker: Worker) -> None:
+        """Receive and handle while it is this thread's turn; return when it is not needed."""
         dispatcher = Dispatcher(self._host, self._handlers)
         handle = dispatcher.handle
         listener = self._host.listener
@@ -98,12 +119,7 @@ class Pool:
         buffer = bytearray(NOTIF.size)
         unpack = NOTIF.unpack
         ioctl = fcntl.ioctl
-        patience = None if worker.first else select.poll()
-        if patience is not None:
-            patience.register(listener, select.POLLIN)
         while True:
-            if patience is not None and not self._patient(worker, patience):
-                return
             buffer[:] = NOTIF_ZERO
             try:
                 ioctl(listener, receive, buffer, True)
@@ -113,17 +129,22 @@ class Pool:
                         return
                     continue
                 raise
-            worker.busy = True
             handle(unpack(buffer))
-            worker.busy = False
+            if self._receiver is not worker and not self._rest(worker):
+                return
 
-    def _patient(self, worker: Worker, patience: select.poll) -> bool:
-        """Wait for work; return False where this extra thread is to leave."""
-        while not patience.poll(IDLE_MS):
+    def _rest(self, worker: Worker) -> bool:
+        """Wait until this thread is to receive again; return False where it is to leave."""
+        with self._lock:
+            self._idle.append(worker)
+        patience = -1 if worker.stays else IDLE
+        while not worker.baton.acquire(True, patience):
             with self._lock:
-                if any(not other.busy for other in self._workers if other is not worker):
-                    self._workers.remove(worker)
+                if worker in self._idle:
+                    self._idle.remove(worker)
+                    self._count -= 1
                     return False
+            patience = -1  # Somebody handed over just now.
         return True
 
     def _hung_up(self, listener: int) -> bool:
@@ -132,21 +153,40 @@ class Pool:
         poll.register(listener, 0)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
 
-    def _reinforce(self) -> bool:
-        """See to it that somebody receives while this thread blocks; False where nobody can."""
+    def _hand_over(self, worker: Worker) -> bool:
+        """See to it that another thread receives; return False where *worker* is the last.
+
+        Raises RuntimeError where no thread can be started now.
+        """
         with self._lock:
-            if any(not worker.busy for worker in self._workers):
+            if self._receiver is not worker:
                 return True
-            if self._limit is not None and len(self._workers) >= self._limit:
+            if self._idle:
+                self._receiver = self._idle.pop()
+                self._receiver.baton.release()
+                return True
+            if self._limit is not None and self._count >= self._limit:
                 return False
-            worker = Worker(False)
-            self._workers.append(worker)
+            self._receiver = Worker(self._count < self._core)
             try:
-                _thread.start_new_thread(self._run, (worker, None))
+                _thread.start_new_thread(self._run, (self._receiver, None))
             except RuntimeError:
-                self._workers.remove(worker)
-                return False
+                self._receiver = worker
+                raise
+            self._count += 1
         return True
+
+    def _reinforce(self) -> bool:
+        """See to it that another thread receives while this one blocks; False where none can."""
+        worker = self._workers[_thread.get_native_id()]
+        pause = _BACK_OFF
+        for _ in range(_TRIES):
+            try:
+                return self._hand_over(worker)
+            except RuntimeError:  # EAGAIN or ENOMEM. Guests wait meanwhile; no call is lost.
+                time.sleep(pause)
+                pause = min(pause * 2, _BACK_OFF_MOST)
+        return False
 
     def blocking(self, req: Request, call: Callable[[], int], restartable: bool) -> int:
         """Make *call*, which may block, for the guest of *req*; it must not repeat EINTR.
@@ -154,11 +194,16 @@ class Pool:
         Raises OSError(EINTR), or Interrupted where *restartable*, when the guest was hit by a
         signal; Gone when the guest is no more.
         """
+        interrupter = self._interrupter
         if not self._reinforce():
+            if not interrupter.watch.restarts:
+                interrupter.end_all()
             raise OSError(errno.EINTR, "no emulator is left to serve others meanwhile")
-        entry = Entry(_thread.get_native_id(), req.id, req.tid, req.name)
+        entry = Entry(
+            _thread.get_native_id(), req.id, req.tid, req.name, req.args, restartable=restartable
+        )
         alarm = (SIGALRM,)
-        self._interrupter.register(entry)
+        interrupter.register(entry)
         try:
             _signal.sigtimedwait(alarm, 0)  # A late one from an earlier call would break this one.
             _signal.pthread_sigmask(_signal.SIG_UNBLOCK, alarm)
@@ -171,9 +216,9 @@ class Pool:
                     if entry.gone:
                         raise Gone from error
                     if entry.hit:
-                        if restartable:
+                        if restartable and interrupter.watch.restarts:
                             raise Interrupted from error
                         raise
         finally:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, alarm)
-            self._interrupter.unregister(entry)
+            interrupter.unregister(entry)

@@ -140,6 +140,7 @@ class Tracer:
         self._tasks.discard(tid)
         host = self._host
         host.traceme.discard(tid)
+        host.forget(tid)
         if tid != host.eldest:
             return
         host.eldest_lives = False
