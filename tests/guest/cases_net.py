@@ -10,51 +10,27 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from netcalls import (
+    CLOEXEC,
+    DGRAM,
+    DIRTY,
+    INET,
+    INET6,
+    NONBLOCK,
+    SEQPACKET,
+    STREAM,
+    UNIX,
+    bind,
+    connect,
+    inet,
+    inet6,
+    listener,
+    unix,
+)
 from rawcalls import at_end_of_page, unmapped_page
 
 if TYPE_CHECKING:
     from run_cases import Tree
-
-UNIX, INET, INET6 = 1, 2, 10
-STREAM, DGRAM, SEQPACKET = 1, 2, 5
-CLOEXEC, NONBLOCK = 0o2000000, 0o4000
-DIRTY = 0x7EAD_BEEF_0000_0000
-
-
-def inet(port: int, address: str = "127.0.0.1", family: int = INET) -> bytes:
-    """Return a struct sockaddr_in."""
-    return (
-        struct.pack("=H", family) + struct.pack(">H", port) + socket.inet_aton(address) + bytes(8)
-    )
-
-
-def inet6(port: int, address: str = "::1") -> bytes:
-    """Return a struct sockaddr_in6."""
-    packed = socket.inet_pton(socket.AF_INET6, address)
-    return struct.pack("=H", INET6) + struct.pack(">HI", port, 0) + packed + bytes(4)
-
-
-def unix(path: bytes) -> bytes:
-    """Return a struct sockaddr_un, no longer than it needs to be."""
-    return struct.pack("=H", UNIX) + path
-
-
-def bind(t: Tree, fd: object, address: bytes) -> object:
-    """Bind, giving the length of *address*."""
-    return t("bind", fd, address, len(address))
-
-
-def connect(t: Tree, fd: object, address: bytes) -> object:
-    """Connect, giving the length of *address*."""
-    return t("connect", fd, address, len(address))
-
-
-def listener(family: int = socket.AF_INET) -> socket.socket:
-    """Return a socket that listens on a free port of the loopback address."""
-    made = socket.socket(family)
-    made.bind(("127.0.0.1" if family == socket.AF_INET else "::1", 0))
-    made.listen()
-    return made
 
 
 def case_sockets_of_every_sort(t: Tree) -> object:

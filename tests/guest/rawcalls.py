@@ -31,7 +31,9 @@ NUMBERS = {
         "lgetxattr": 192, "fgetxattr": 193, "listxattr": 194, "llistxattr": 195,
         "flistxattr": 196, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
         "mknodat": 259, "fchownat": 260, "fallocate": 285, "setxattrat": 463, "getxattrat": 464,
-        "listxattrat": 465, "removexattrat": 466,
+        "listxattrat": 465, "removexattrat": 466, "accept": 43, "recvfrom": 45, "sendmsg": 46,
+        "recvmsg": 47, "getpeername": 52, "socketpair": 53, "setsockopt": 54, "getsockopt": 55,
+        "accept4": 288, "recvmmsg": 299, "sendmmsg": 307,
     },
 }  # fmt: skip
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""socket, bind, connect and sendto: the same answers inside as outside."""
+"""The socket calls: the same answers inside as outside."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from tests.syscalls.tables import Comparison, names_of
 if TYPE_CHECKING:
     from tests.support import host
 
-TABLE = "cases_net"
+TABLES = ("cases_net", "cases_net_messages")
 
 
 @pytest.fixture(scope="module")
-def comparison(identity: host.Identity, installation: host.Installation, target: str) -> Comparison:
-    return Comparison(lambda kind: Guest(kind, identity, installation, target), TABLE)
+def comparisons(
+    identity: host.Identity, installation: host.Installation, target: str
+) -> dict[str, Comparison]:
+    def make(kind: str) -> Guest:
+        return Guest(kind, identity, installation, target)
+
+    return {table: Comparison(make, table) for table in TABLES}
 
 
-@pytest.mark.parametrize("name", names_of(TABLE))
-def test_it_comes_out_as_linux_gives_it(comparison: Comparison, name: str) -> None:
-    comparison.check(name)
+@pytest.mark.parametrize(
+    ("table", "name"), [(table, name) for table in TABLES for name in names_of(table)]
+)
+def test_it_comes_out_as_linux_gives_it(
+    comparisons: dict[str, Comparison], table: str, name: str
+) -> None:
+    comparisons[table].check(name)
 
 
-def test_nothing_was_logged(comparison: Comparison) -> None:
-    comparison.check_log()
+@pytest.mark.parametrize("table", TABLES)
+def test_nothing_was_logged(comparisons: dict[str, Comparison], table: str) -> None:
+    comparisons[table].check_log()

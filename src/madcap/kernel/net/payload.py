@@ -18,6 +18,7 @@ IOV_MAX = 1024
 RW_MAX = 0x7FFF_F000  #: MAX_RW_COUNT: no call transfers more.
 PIECE = 256 * 1024  #: The most that is copied at once for a stream.
 _USER_LIMIT = 1 << 47
+_ENDS_MAX = 256
 _INT64_SIGN = 1 << 63
 
 
@@ -47,6 +48,43 @@ class Payload:
             if error.errno == errno.EFAULT:
                 return 0
             raise
+
+    def reachable(self, req: Request) -> int:
+        """Return how many bytes come before the first that isn't mapped, where a look finds one.
+
+        Both ends of each piece are looked at. Nothing is written, so whether the memory can be
+        written stays open.
+        """
+        ends = [
+            (end, 1)
+            for address, size in self.pieces[:_ENDS_MAX]
+            if size
+            for end in (address, address + size - 1)
+        ]
+        if not ends or req.host.sandbox.memory_access != CROSS_ONLY:
+            return self.size
+        try:
+            seen = gather(req.tid, req.scratch.address, ends)
+        except OSError as error:
+            if error.errno != errno.EFAULT:
+                raise
+            seen = 0
+        if seen == len(ends):
+            return self.size
+        whole = [piece for piece in self.pieces if piece[1]][: seen // 2]
+        total = sum(size for _, size in whole)
+        return total + (self._mapped(req, *ends[seen - 1 : seen + 1]) if seen % 2 else 0)
+
+    def _mapped(self, req: Request, first: tuple[int, int], last: tuple[int, int]) -> int:
+        """Return how many bytes from *first* on are mapped, *last* being not."""
+        page = first[0] + 4096 & -4096
+        while page <= last[0]:
+            try:
+                req.read(page, 1)
+            except OSError:
+                break
+            page += 4096
+        return page - first[0]
 
     def paste(self, req: Request, buffer: Buffer, size: int) -> None:
         """Fill what comes next with the first *size* bytes of *buffer*; raises EFAULT."""

@@ -18,7 +18,7 @@ from madcap.kernel.net import control, endpoint
 from madcap.kernel.net.incoming import incoming
 from madcap.kernel.net.name import write_address
 from madcap.kernel.net.names import NAMES
-from madcap.kernel.net.payload import PIECE, single, vector
+from madcap.kernel.net.payload import PIECE, Payload, single, vector
 from madcap.kernel.reply import Continue, Interrupted
 from madcap.linux import socket as s
 from madcap.linux._call import Buffer
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 _SIGN = 1 << 31
-_INT_MAX = _SIGN - 1
 _MMSGHDR = 64
 _LENGTH_AT = 56
 _NAMELEN_AT, _CONTROLLEN_AT, _FLAGS_AT = 8, 40, 48
@@ -63,7 +62,7 @@ def sys_recvfrom(req: Request) -> Reply:
     socket = endpoint.fetch(req, 0)
     if socket.domain != a.AF_UNIX:
         return _PLAIN
-    got = receive(req, socket, payload.size, req.u32(3), 0)
+    got = _receive_into(req, socket, payload, req.u32(3), 0)
     payload.paste(req, got.data, min(got.size, payload.size))
     if req.args[4]:
         write_address(req, req.args[4], req.args[5], got.name)
@@ -138,9 +137,7 @@ def _receive_message(req: Request, socket: Socket, at: int, flags: int) -> int:
     if name and name_length & _SIGN:
         raise OSError(errno.EINVAL, "address length")
     payload = vector(req, pieces, count)
-    if room > _INT_MAX:
-        raise OSError(errno.ENOBUFS, "control data")
-    got = receive(req, socket, payload.size, flags, min(room, control.CONTROL_MAX))
+    got = _receive_into(req, socket, payload, flags, min(room, control.CONTROL_MAX))
     payload.paste(req, got.data, min(got.size, payload.size))
     if name:
         write_address(req, name, at + _NAMELEN_AT, got.name)
@@ -156,6 +153,21 @@ def _receive_message(req: Request, socket: Socket, at: int, flags: int) -> int:
     req.write(at + _CONTROLLEN_AT, len(extra).to_bytes(8, "little"))
     req.write(at + _FLAGS_AT, shown.to_bytes(4, "little"))
     return got.size
+
+
+def _receive_into(req: Request, socket: Socket, payload: Payload, flags: int, room: int) -> Message:
+    """Receive for *payload*; raises EFAULT where a stream's data would have nowhere to go.
+
+    The kernel leaves such data in the stream, while a datagram is lost.
+    """
+    size = payload.size
+    if socket.type == a.SOCK_STREAM and not flags & s.MSG_PEEK:
+        limit = payload.reachable(req)
+        if limit < size:
+            if receive(req, socket, size, flags | s.MSG_PEEK, 0).size > limit:
+                raise OSError(errno.EFAULT, "no such memory")
+            size = limit
+    return receive(req, socket, size, flags, room)
 
 
 def receive(req: Request, socket: Socket, size: int, flags: int, room: int) -> Message:

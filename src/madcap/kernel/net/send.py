@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SIGPIPE = 13
 _INET_MAX = 0xFFFF
 _SCRATCH = 8192
+_CHUNK = 32 * 1024
 
 
 def sys_sendto(req: Request) -> int:
@@ -102,10 +103,13 @@ def _stream(req: Request, socket: Socket, payload: Payload, flags: int, send: Se
     while True:
         wanted = min(size - total, buffer.size)
         got = payload.copy(req, buffer, wanted)
-        if got < wanted and got == 0:
-            if total:
-                return total
-            raise OSError(errno.EFAULT, "unreadable data")
+        if got < wanted:
+            # The kernel fills one buffer after another; one that it can't fill is not sent.
+            got -= got % _CHUNK
+            if got == 0:
+                if total:
+                    return total
+                raise OSError(errno.EFAULT, "unreadable data")
         req.alive()
         try:
             sent = _piece(req, socket, flags, send, buffer.address, got)
