@@ -21,7 +21,7 @@ from madcap.kernel.host import Host
 from madcap.kernel.table import Conditions, plan, stops
 from madcap.linux import capability, landlock, prctl, process, ptrace, seccomp, securebits
 from madcap.linux._call import MACHINE, NUMBERS, call
-from madcap.policy import actions, categories
+from madcap.policy import actions, categories, lock
 from madcap.policy.landlock import Landlock
 from madcap.supervisor import lockdown
 from madcap.supervisor.alarm import catch_quietly
@@ -93,7 +93,7 @@ def run(
     made = Preparation(sandbox)
     _preload(sandbox, made.conditions)
     try:
-        _prepare(sandbox)
+        _prepare(sandbox, environ)
         host = Host(sandbox)
         _apply_landlock(host)
     except OSError as error:
@@ -151,7 +151,7 @@ def _number(path: bytes, default: int) -> int:
         return default
 
 
-def _prepare(sandbox: Sandbox) -> None:
+def _prepare(sandbox: Sandbox, environ: dict[bytes, bytes]) -> None:
     """Give up what the supervisor never needs, and what its children would inherit."""
     options = sandbox.options
     if "allow_unsafe_dumpable" not in options:
@@ -159,6 +159,10 @@ def _prepare(sandbox: Sandbox) -> None:
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     securebits.enforce(securebits.wanted(options, uid_transitions=False, keeps_capabilities=False))
     capability.drop_all()
+    if sandbox.lock is not None and sandbox.lock < lock.DROP:
+        from madcap.confine import outside
+
+        outside.start(sandbox, environ)
     call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if "allow_unsafe_exec_memory" not in options:
         _optional("prctl", _PR_SET_MDWE, 1, 0, 0, 0)

@@ -77,6 +77,7 @@ class Sandbox:
         self.host = host or Host()
         self.profiles = profiles
         self.spawn: Callable[[list[bytes]], None] | None = None  # Runs a program outside.
+        self.stop_spawning: Callable[[], None] | None = None  # Gives that up for good.
         self.output: Callable[[str], None] | None = None  # Prints what dump and stat ask for.
         self.client: Callable[[str], str] | None = None  # Reads the library called sh or el.
         self.running = False
@@ -275,7 +276,13 @@ class Sandbox:
     # -- what happens at certain moments ----------------------------------------------------------
 
     def seal(self) -> None:
-        """Take categories that are off out of all rules: nothing can switch them on any more."""
+        """Make the best of it that no command can follow.
+
+        Categories that are off go out of all rules, and no program can be started outside.
+        """
+        if self.stop_spawning is not None:
+            self.spawn = None
+            self.stop_spawning()
         for domain in self.domains.values():
             off = ~domain.enabled
             kept = []
