@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start madcap in an interpreter that trusts nothing but its own installation.
 
-``bin/madcap`` and the console script of an installed package both end here. What runs is always
+``bin/madcap`` and the console scripts of an installed package all end here, and so do the side
+tools ``madcap-check`` and ``madcap-why``, which read the same files. What runs is always
 CPython with ``-I -S -X utf8``: no PYTHON* variable, no current directory, no user or site packages,
 no ``.pth`` file can put code into the supervisor, and arguments are bytes whatever the locale.
 
@@ -32,22 +33,43 @@ import sys
 sys.argv.pop(0)
 sys.dont_write_bytecode = True
 sys.path.append({tree!r})
-from madcap.launch import main
-main()
+from madcap import launch
+launch.{entry}()
 """
 
 
 def main() -> NoReturn:
     """Run the command line of this process in an isolated interpreter and end with its status."""
     gc.disable()  # Start-up makes no garbage worth looking for: 2 ms.
-    package = os.path.dirname(os.path.realpath(__file__))
-    if not (sys.flags.isolated and sys.flags.no_site):
-        _isolate(os.path.dirname(package))
-    sys.dont_write_bytecode = not _is_ours(package)
+    _prepare("main")
     from madcap.cli.main import main as command_line
 
     # Nothing is left to tidy up, and taking the interpreter apart costs a millisecond.
     os._exit(command_line([os.fsencode(argument) for argument in sys.argv], environment()))
+
+
+def check() -> NoReturn:
+    """Run ``madcap-check`` likewise."""
+    _prepare("check")
+    from madcap.explain.check import main as command_line
+
+    os._exit(command_line([os.fsencode(argument) for argument in sys.argv], environment()))
+
+
+def why() -> NoReturn:
+    """Run ``madcap-why`` likewise."""
+    _prepare("why")
+    from madcap.explain.why import main as command_line
+
+    os._exit(command_line([os.fsencode(argument) for argument in sys.argv], environment()))
+
+
+def _prepare(entry: str) -> None:
+    """Come back to *entry* in an isolated interpreter, unless this is one."""
+    package = os.path.dirname(os.path.realpath(__file__))
+    if not (sys.flags.isolated and sys.flags.no_site):
+        _isolate(os.path.dirname(package), entry)
+    sys.dont_write_bytecode = not _is_ours(package)
 
 
 def environment() -> dict[bytes, bytes]:
@@ -76,9 +98,9 @@ def _is_ours(package: str) -> bool:
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
 
 
-def _isolate(tree: str) -> NoReturn:
+def _isolate(tree: str, entry: str) -> NoReturn:
     """Replace this process by the same interpreter, isolated, with the package found in *tree*."""
-    options = ("-I", "-S", "-X", "utf8", "-c", _START.format(tree=tree))
+    options = ("-I", "-S", "-X", "utf8", "-c", _START.format(tree=tree, entry=entry))
     try:
         os.execve(sys.executable, [sys.executable, *options, *sys.argv], environment())  # noqa: S606
     except (OSError, ValueError) as error:

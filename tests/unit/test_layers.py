@@ -21,7 +21,8 @@ MODULES = sorted((SOURCE / "madcap").rglob("*.py"))
 
 # What each part may import of madcap, besides itself. errors and events stand aside.
 ARROWS: dict[str, set[str]] = {
-    "launch": {"cli"},
+    "launch": {"cli", "explain"},
+    "explain": {"cli", "confine", "policy"},
     "cli": {
         "sandbox",
         "learn",

@@ -106,11 +106,15 @@ class ConfigFile:
             raise first
 
     def _failed(self, error: PolicyError) -> None:
-        """Keep *error*; what follows the first one is done to a copy, and without a log."""
+        """Keep *error*; what follows the first one is done to a copy, and without a log.
+
+        That something is full is said once: every line after it has the same fate.
+        """
         if not self._errors:
             self._target = self._target.trial()
             events.fd = -1
-        self._errors.append(error)
+        if error.errno != errno.ENOSPC or error.errno not in [e.errno for e in self._errors]:
+            self._errors.append(error)
 
     def _lines(self, file: int, path: bytes, depth: int) -> None:
         """Execute all lines of the descriptor *file*, which was called *path*."""

@@ -129,7 +129,7 @@ def _main(argv: list[bytes], environ: dict[bytes, bytes]) -> int:
     from madcap.cli.session import Session
 
     session = Session(environ)
-    _apply_settings(session)
+    apply_settings(session)
     if login or not words:
         session.profile("user", "login")
     invocation = Invocation(session, Scanner(words))
@@ -196,7 +196,7 @@ def _write_pid_file(environ: dict[bytes, bytes]) -> None:
         raise OSError(number, f"SYD_PID_FN: cannot create `{shown}'") from None
 
 
-def _apply_settings(session: Session) -> None:
+def apply_settings(session: Session) -> None:
     """Carry out the environment variables that stand for commands."""
     from madcap.cli import environment
 

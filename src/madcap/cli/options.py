@@ -14,6 +14,7 @@ from madcap.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from typing import Final
 
 # Short options, and which name each long one stands for.
@@ -32,12 +33,19 @@ LONG: Final = {
 
 
 class Scanner:
-    """The words of a command line that are not used yet."""
+    """The words of a command line that are not used yet; *short* and *long* are its options."""
 
-    __slots__ = ("_cluster", "_index", "_long", "_shown", "_words")
+    __slots__ = ("_cluster", "_index", "_long", "_names", "_short", "_shown", "_words")
 
-    def __init__(self, words: list[bytes]) -> None:
+    def __init__(
+        self,
+        words: list[bytes],
+        short: Collection[str] = SHORT,
+        long: Mapping[str, str] = LONG,
+    ) -> None:
         self._words = words
+        self._short = short
+        self._names = long
         self._index = 0
         self._cluster = b""  # What is left of a word of short options, from its next letter on.
         self._long: bytes | None = None  # A value written with a long option, not yet taken.
@@ -100,7 +108,7 @@ class Scanner:
         self._shown = name.decode("utf-8", "replace")
         if equals:
             self._long = value
-        option = LONG.get(self._shown[2:])
+        option = self._names.get(self._shown[2:])
         if option is None:
             raise UsageError(f"invalid option '{self._shown}'")
         return option
@@ -111,7 +119,7 @@ class Scanner:
             raise self._unexpected(self._cluster[1:])
         letter, self._cluster = _first(self._cluster)
         self._shown = "-" + letter
-        if letter not in SHORT:
+        if letter not in self._short:
             raise UsageError(f"invalid option '{self._shown}'")
         return letter
 

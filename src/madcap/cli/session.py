@@ -183,9 +183,11 @@ class Session:
 
     __slots__ = ("environ", "sandbox")
 
-    def __init__(self, environ: dict[bytes, bytes]) -> None:
+    def __init__(
+        self, environ: dict[bytes, bytes], kind: type[Configuration] = Configuration
+    ) -> None:
         self.environ = environ
-        self.sandbox = Configuration(environ)
+        self.sandbox = kind(environ)
 
     def setting(self, name: bytes, command: str, value: bytes = b"") -> None:
         """Carry out the command that the variable *name* stands for."""
