@@ -120,18 +120,21 @@ class Asker:
         shown = self._domain.mask_of(text)
         if shown is None:
             return
-        line = next(rule for rule in reversed(self._domain.masks) if _about(rule, text))
-        where = self._box.texts.get(line.origin, "") if line.origin else ""
         answer.notes.append(f"{_shown(shown[0])} is shown in its place")
         changing = answer.mask & categories.WRITE_LIKE
         if not changing:
             return
         if answer.allowed:
             answer.change = []
-        answer.reasons.append(Reason(changing, actions.DENY, "mask", where, line.origin))
         answer.action = max(answer.action, actions.DENY)
-        if where.startswith("mask+"):
-            answer.change.append(self._addressed(f"mask-{_first_field(where[5:])}"))
+        for rule in reversed(self._domain.masks):
+            if _about(rule, text):
+                line = self._box.texts.get(rule.origin, "") if rule.origin else ""
+                answer.reasons.append(Reason(changing, actions.DENY, "mask", line, rule.origin))
+                command = line.partition("/")[2] if line.startswith("@") else line
+                removal = self._addressed(f"mask-{_first_field(command[5:])}")
+                if removal not in answer.change:
+                    answer.change.append(removal)
 
     def _change_names(self, answer: Answer, text: bytes) -> list[str]:
         allowed = answer.allowed
