@@ -118,6 +118,8 @@ def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
     names = ["kernel.slots", "policy.fsmagic"]
     if conditions.on(categories.IOCTL):
         names.append("abi.requests")  # Names for the log.
+    if conditions.moves:
+        names += ["policy.address", "policy.domains", "policy.report"]
     for name in names:
         __import__(f"madcap.{name}")
     if conditions.readable:
@@ -264,7 +266,7 @@ def _greet(host: Host, child: int, go: int, report: int) -> int | None:
     if os.read(report, 1) != b"*":
         return _reap(child)
     if host.traced:
-        ptrace.seize(child, OPTIONS)
+        ptrace.seize(child, OPTIONS | (ptrace.PTRACE_O_TRACEEXIT if "exit" in host.moves else 0))
     os.write(go, bytes((GO,)))
     number = os.read(report, 4)
     if len(number) != 4:

@@ -42,21 +42,28 @@ def unbuilt(sandbox: Sandbox) -> str | None:
 
     Nothing that restricts is accepted and ignored: the start fails instead.
     """
-    domain = sandbox.domains["default"]
+    domains = sandbox.domains.values()
     wanted = (
         ("unshare/…: namespaces", bool(sandbox.unshared)),
         ("root, workdir, bind …: mounts", sandbox.root is not None or bool(sandbox.mounts)),
         ("time/…: clock offsets", sandbox.boot_time is not None),
         ("time/…: clock offsets", sandbox.monotonic_time is not None),
-        ("sandbox/proxy", bool(domain.enabled & C.PROXY)),
-        ("sandbox/force: checksums", bool(domain.enabled & C.FORCE)),
-        ("mem/max, mem/vm_max: memory limits", bool(domain.mem_max or domain.mem_vm_max)),
-        ("pid/max: the limit of tasks", bool(domain.pid_max)),
+        ("sandbox/proxy", any(domain.enabled & C.PROXY for domain in domains)),
+        ("sandbox/force: checksums", any(domain.enabled & C.FORCE for domain in domains)),
+        ("mem/max, mem/vm_max: memory limits", any(d.mem_max or d.mem_vm_max for d in domains)),
+        ("pid/max: the limit of tasks", any(domain.pid_max for domain in domains)),
         ("setuid, setgid: id transitions", bool(sandbox.transit_uids or sandbox.transit_gids)),
-        ("move/…: moves between domains", any(d.moves for d in sandbox.domains.values())),
+        ("move/…/exit with trace/allow_unsafe_ptrace:1", _exits_unseen(sandbox)),
         ("ipc: the control socket", sandbox.ipc_address is not None),
     )
     for what, asked in wanted:
         if asked:
             return what
     return None
+
+
+def _exits_unseen(sandbox: Sandbox) -> bool:
+    """Tell whether a move depends on the end of a process, which only a tracer sees in time."""
+    return "allow_unsafe_ptrace" in sandbox.options and any(
+        move.kind == "exit" for domain in sandbox.domains.values() for move in domain.moves
+    )

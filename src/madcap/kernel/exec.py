@@ -14,7 +14,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf, formats, mapping, trust
+from madcap.kernel import elf, formats, mapping, moves, trust
 from madcap.kernel.judge import admit, hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
 from madcap.kernel.reply import Continue
@@ -36,7 +36,7 @@ _FLAGS = F.AT_SYMLINK_NOFOLLOW | F.AT_EMPTY_PATH | F.AT_EXECVE_CHECK
 def sys_execve(req: Request) -> Reply:
     """execve(2)."""
     path = req.path(0)
-    return _exec(req, lookup(req, F.AT_FDCWD, path, FOLLOW))
+    return _exec(req, lookup(req, F.AT_FDCWD, path, FOLLOW), 0)
 
 
 def sys_execveat(req: Request) -> Reply:
@@ -47,14 +47,15 @@ def sys_execveat(req: Request) -> Reply:
     how = 0 if flags & F.AT_SYMLINK_NOFOLLOW else FOLLOW
     if flags & F.AT_EMPTY_PATH:
         how |= EMPTY
-    return _exec(req, lookup(req, req.i32(0), req.path(1), how))
+    return _exec(req, lookup(req, req.i32(0), req.path(1), how), flags)
 
 
-def _exec(req: Request, target: Target) -> Reply:
+def _exec(req: Request, target: Target, flags: int) -> Reply:
     req.alive()
     kind = target.type
     hide_device(req, kind)
-    require(req, C.EXEC, subject(req, target.name))
+    name = subject(req, target.name)
+    require(req, C.EXEC, name)
     if kind == F.S_IFLNK:
         raise OSError(errno.ELOOP, "a link")
     if kind != F.S_IFREG:
@@ -63,6 +64,8 @@ def _exec(req: Request, target: Target) -> Reply:
         raise OSError(errno.EACCES, "a memory file")
     fs.faccessat2(target.fd, b"", os.X_OK, F.AT_EACCESS | F.AT_EMPTY_PATH)
     if not req.host.traced:
+        if not flags & F.AT_EXECVE_CHECK:
+            moves.after(req.host, "exec", name)  # Before it happened: nobody is there to see it.
         return _CONTINUE
     trust.require(req.host, req.policy, target.fd, target.name, req.name, req.tid)
     inspect(req, target)
@@ -86,12 +89,14 @@ def _directory(req: Request, target: Target) -> Reply:
     if target.type != F.S_IFDIR:
         raise OSError(errno.ENOTDIR, "not a directory")
     admit(req, target, C.CHDIR)
+    moves.after(req.host, "chdir", subject(req, target.name))
     return _UNVERIFIED
 
 
 def sys_mmap(req: Request) -> Reply:
     """mmap(2), notified only with trace/allow_unsafe_ptrace."""
-    mapping.judge(req)
+    _, name = mapping.judge(req)
+    moves.after(req.host, "mmap", name)
     return _UNVERIFIED
 
 

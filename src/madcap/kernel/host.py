@@ -30,8 +30,8 @@ class Host:
     __slots__ = (
         "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
         "euid", "forget", "ghost", "groups",
-        "listener", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock", "proc",
-        "proc_dev", "pulls",
+        "listener", "moves", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock",
+        "proc", "proc_dev", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
         "unique_name",
     )  # fmt: skip
@@ -72,6 +72,11 @@ class Host:
         #: SYD_INTERRUPT=status: what signal handlers are installed matters (see supervisor.watch).
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.traced = "allow_unsafe_ptrace" not in self.options
+        self.moves: frozenset[str] = frozenset()  #: Kinds of event that set off moves.
+        if len(sandbox.domains) > 1:
+            from madcap.policy.domains import kinds_of
+
+            self.moves = kinds_of(sandbox)
         #: Called around a call that can block: (req, call, restartable) -> result.
         self.blocking: Callable[..., int]
         #: Called with (process, signal, restarts=...) and (process) where *by_status*.

@@ -41,10 +41,11 @@ def concerned(req: Request) -> bool:
     return bool(req.u32(2) & _PROT_EXEC) and not req.u32(3) & _MAP_ANONYMOUS
 
 
-def judge(req: Request) -> Identity:
-    """Judge the executable mmap of a file that *req* is stopped at: what the file is.
+def judge(req: Request) -> tuple[Identity, bytes]:
+    """Judge the executable mmap of a file that *req* is stopped at.
 
-    Raises OSError with what the caller is to get.
+    Returns what the file is, and the name that rules know it by. Raises
+    OSError with what the caller is to get.
     """
     protection, flags = req.u32(2), req.u32(3)
     options = req.host.options
@@ -65,10 +66,11 @@ def judge(req: Request) -> Identity:
     name = descriptor_name(req, fd)
     if not st.st_nlink and name[:1] == b"/" and "allow_unsafe_deleted" not in req.policy.flags:
         raise OSError(errno.EPERM, "deleted")
-    require(req, C.EXEC, subject(req, name))
+    known = subject(req, name)
+    require(req, C.EXEC, known)
     trust.require(req.host, req.policy, fd, name, req.name, req.tid)
     _format(req, fd, name)
-    return identity(fd, st, req.link_text(fd), req.scratch)
+    return identity(fd, st, req.link_text(fd), req.scratch), known
 
 
 def _format(req: Request, fd: int, name: bytes) -> None:

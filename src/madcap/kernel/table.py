@@ -53,9 +53,11 @@ if TYPE_CHECKING:
 class Conditions:
     """What decides at start which calls are trapped; see docs/design.md.
 
-    *unlocked*: the policy may still change; *readable*: it may at least be read; *masks*: some
-    path may be masked; *scoped*: the kernel keeps signals inside (Landlock); *by_status*: the
-    interrupter wants to know of signal handlers.
+    *enabled*: the categories on in any domain; *unlocked*: the policy may still change;
+    *readable*: it may at least be read; *masks*: some path may be masked; *scoped*: the kernel
+    keeps signals inside (Landlock); *by_status*: the interrupter wants to know of signal handlers;
+    *moves*: kinds of event that lead from one domain to another. A filter is for good, so all
+    domains count, whichever is active.
     """
 
     __slots__ = (
@@ -63,6 +65,7 @@ class Conditions:
         "by_status",
         "enabled",
         "masks",
+        "moves",
         "options",
         "readable",
         "scoped",
@@ -81,6 +84,7 @@ class Conditions:
         self.scoped = scoped
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.blocks = any(domain.blocklist is not None for domain in sandbox.domains.values())
+        self.moves = {move.kind for domain in sandbox.domains.values() for move in domain.moves}
 
     def on(self, mask: int) -> bool:
         """Tell whether any category of *mask* is on in any domain."""
@@ -197,15 +201,15 @@ def _socket(c: Conditions) -> bool:
 
 
 def _socketpair(c: Conditions) -> bool:
-    return _socket(c) or c.on(C.NET_BIND)
+    return _socket(c) or "bind" in c.moves
 
 
 def _bind(c: Conditions) -> bool:
-    return c.on(C.NET_BIND) or c.unlocked
+    return c.on(C.NET_BIND) or c.unlocked or "bind" in c.moves
 
 
 def _connect(c: Conditions) -> bool:
-    return c.on(C.NET_CONNECT) or c.blocks or c.unlocked
+    return c.on(C.NET_CONNECT) or c.blocks or c.unlocked or "connect" in c.moves
 
 
 def _sendmsg(c: Conditions) -> bool:
@@ -213,7 +217,7 @@ def _sendmsg(c: Conditions) -> bool:
 
 
 def _accept(c: Conditions) -> bool:
-    return c.on(_NET) or c.blocks or c.unlocked
+    return c.on(_NET) or c.blocks or c.unlocked or "accept" in c.moves
 
 
 def _names(c: Conditions) -> bool:
@@ -225,7 +229,11 @@ def _recvmsg(c: Conditions) -> bool:
 
 
 def _chdir(c: Conditions) -> bool:
-    return c.on(C.CHDIR) and not c.off("allow_unsafe_ptrace")
+    return _chdirs(c) and not c.off("allow_unsafe_ptrace")
+
+
+def _chdirs(c: Conditions) -> bool:
+    return c.on(C.CHDIR) or "chdir" in c.moves
 
 
 def _mmap(c: Conditions) -> bool:
@@ -234,7 +242,12 @@ def _mmap(c: Conditions) -> bool:
 
 def judges_mappings(c: Conditions) -> bool:
     """Tell whether anything wants to know which files are mapped as executable."""
-    return c.on(C.EXEC | C.TPE | C.FORCE) or c.unlocked or any(map(c.off, _MAPPING_SWITCHES))
+    return (
+        c.on(C.EXEC | C.TPE | C.FORCE)
+        or c.unlocked
+        or "mmap" in c.moves
+        or any(map(c.off, _MAPPING_SWITCHES))
+    )
 
 
 _MAPPING_SWITCHES: Final = (
@@ -387,7 +400,7 @@ def stops(c: Conditions) -> frozenset[str]:
     if not c.off("allow_unsafe_ptrace"):
         return frozenset()
     names = set()
-    if c.on(C.CHDIR):
+    if _chdirs(c):
         names |= {"chdir", "fchdir"}
     if judges_mappings(c):
         names.add("mmap")

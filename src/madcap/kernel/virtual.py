@@ -12,6 +12,7 @@ from madcap.errors import PolicyError
 from madcap.kernel.reply import Install
 from madcap.linux._call import MACHINE
 from madcap.policy import categories as C
+from madcap.policy.lock import close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def run(req: Request, path: bytes) -> None:
 def _ghost(req: Request) -> None:
     """Lock for good: from the next one on every trapped call of everybody answers ENOSYS."""
     host = req.host
-    host.sandbox.lock = 5
+    close(host.sandbox)
     events.emit(
         events.WARN,
         {"ctx": "confine", "op": "enter_ghost_mode", "sys": req.name, "args": list(req.args)},

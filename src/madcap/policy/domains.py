@@ -54,6 +54,16 @@ class Move:
         self.ports = ports
         self.protocol = protocol
 
+    def shown(self) -> str:
+        """Return what the move is about, as records show it."""
+        if self.network is None:
+            from madcap.policy.report import shown
+
+            return shown(self.pattern or b"")
+        from madcap.policy.report import address_pattern
+
+        return address_pattern(self.network, self.ports, self.protocol)
+
     def same(self, other: Move) -> bool:
         """Tell whether *other* is the same move, wherever it was given."""
         from madcap.policy.address import base_of
@@ -71,22 +81,22 @@ class Move:
         )
 
 
-def target_of(domain: Domain, kind: str, text: bytes) -> str | None:
-    """Return the domain that follows when *kind* happened to the name *text*, if one does."""
+def move_after(domain: Domain, kind: str, text: bytes) -> Move | None:
+    """Return the move that *kind* having happened to the name *text* sets off, if one does."""
     for move in reversed(domain.moves):
         if (
             move.kind == kind
             and move.pattern is not None
             and glob.matches(move.pattern, move.method, text)
         ):
-            return move.target
+            return move
     return None
 
 
-def target_of_address(
+def move_after_address(
     domain: Domain, kind: str, protocol: str | None, address: bytes, port: int
-) -> str | None:
-    """Return the domain that follows when *kind* happened to an IP address, if one does."""
+) -> Move | None:
+    """Return the move that *kind* having happened to an IP address sets off, if one does."""
     from madcap.policy.address import NetRule
 
     number = int.from_bytes(address, "big")
@@ -94,8 +104,21 @@ def target_of_address(
         if move.kind == kind and move.network is not None:
             rule = NetRule(0, 0, move.network, move.ports, move.protocol, None)
             if rule.matches(protocol, len(address), number, port):
-                return move.target
+                return move
     return None
+
+
+def kinds_of(box: Sandbox) -> frozenset[str]:
+    """Return the kinds of event that set off a move in any domain; settled when *box* starts."""
+    return frozenset(move.kind for domain in box.domains.values() for move in domain.moves)
+
+
+def take(box: Sandbox, move: Move | None) -> bool:
+    """Make the domain that *move* leads to the active one; tell whether another one was."""
+    if move is None or move.target == box.active.name:
+        return False
+    enter(box, box.domains[move.target])
+    return True
 
 
 def parse_name(box: Sandbox, text: str) -> str:

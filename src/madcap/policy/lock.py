@@ -71,6 +71,15 @@ def set_state(box: Sandbox, state: int) -> None:
             raise PolicyError(EOPNOTSUPP, "lock:ipc is not possible in a container")
         if box.running:
             raise PolicyError(EBUSY, "lock:ipc is possible only before the sandbox starts")
+    _enter(box, state)
+
+
+def close(box: Sandbox) -> None:
+    """Set the lock for good, whichever domain is active and whatever the state was."""
+    _enter(box, ON)
+
+
+def _enter(box: Sandbox, state: int) -> None:
     if state >= DROP:
         name = "lock" if state == ON else NAMES[state]
         domain = box.domains.get(name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final
 
-    from madcap.policy.address import NetRule, Ports
+    from madcap.policy.address import NetRule, Network, Ports
     from madcap.policy.domain import Domain
     from madcap.policy.landlock import Landlock
     from madcap.policy.sandbox import Sandbox
@@ -411,11 +411,16 @@ def _heading(kind: str, count: int, each: int) -> str:
 
 
 def _pattern(rule: NetRule) -> str:
-    text = text_of(rule.network)
-    every = rule.ports == ((0, 65535),)
-    if rule.protocol is not None:
-        return f"{rule.protocol}!{text}!{'*' if every else ports_text(rule.ports)}"
-    return text if every else f"{text}!{ports_text(rule.ports)}"
+    return address_pattern(rule.network, rule.ports, rule.protocol)
+
+
+def address_pattern(network: Network, ports: Ports, protocol: str | None) -> str:
+    """Return what a rule or a move says about addresses."""
+    text = text_of(network)
+    every = ports == ((0, 65535),)
+    if protocol is not None:
+        return f"{protocol}!{text}!{'*' if every else ports_text(ports)}"
+    return text if every else f"{text}!{ports_text(ports)}"
 
 
 def _landlock_lines(box: Sandbox, landlock: Landlock) -> list[str]:

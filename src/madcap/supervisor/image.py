@@ -8,7 +8,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import auxv, elf, mapping, trust
+from madcap.kernel import auxv, elf, mapping, moves, trust
 from madcap.kernel.exec import refusal
 from madcap.linux import ptrace
 from madcap.linux._call import Buffer
@@ -17,6 +17,7 @@ from madcap.linux.memory import Memory
 from madcap.linux.process import read_file
 from madcap.policy import actions as A
 from madcap.policy import categories as C
+from madcap.supervisor.programs import plain_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,17 +37,16 @@ class ExecVerifier:
         self._scratch = Buffer(4608)
         self._registers = ptrace.Registers()
 
-    def verify(self, pid: int) -> bool:
-        """Tell whether process *pid*, stopped in its exec, may run what it has become."""
+    def verify(self, pid: int) -> bytes | None:
+        """Return what process *pid*, stopped in its exec, has become; None if it may not run it."""
         try:
-            self._judge(pid)
-            return True
+            return self._judge(pid)
         except OSError as error:
             if error.errno == errno.ESRCH:
                 raise
-            return False
+            return None
 
-    def _judge(self, pid: int) -> None:
+    def _judge(self, pid: int) -> bytes:
         host = self._host
         fds: list[int] = []
         try:
@@ -67,6 +67,8 @@ class ExecVerifier:
                     raise OSError(errno.EACCES, "another loader")
                 self._check(pid, path, fd, program=False)
             self._secure(pid)
+            moves.after(host, "exec", program)
+            return program
         finally:
             for fd in fds:
                 os.close(fd)
@@ -77,12 +79,7 @@ class ExecVerifier:
 
     def _name(self, fd: int) -> bytes:
         """Return the name that rules know the program behind *fd* by, deleted or not."""
-        text = self._text(fd)
-        if text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
-            text = text[:-10]
-            if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
-                return b"!" + text[1:]
-        return text
+        return plain_name(self._text(fd), os.fstat(fd).st_nlink)
 
     def _loader(self, pid: int, program: bytes) -> mapping.Identity | None:
         """Return the ELF interpreter out of the maps, if there is one.

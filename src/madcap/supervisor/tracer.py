@@ -12,7 +12,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import mapping
+from madcap.kernel import mapping, moves
 from madcap.kernel.judge import admit
 from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
 from madcap.kernel.request import Request
@@ -20,8 +20,10 @@ from madcap.linux import ptrace
 from madcap.linux._call import NUMBERS
 from madcap.linux.fs import openat2
 from madcap.policy import categories as C
+from madcap.policy import lock
 from madcap.supervisor.freeze import hold_sharers
 from madcap.supervisor.image import ExecVerifier
+from madcap.supervisor.programs import Programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,15 +69,18 @@ class StoppedRequest(Request):
 class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
-    __slots__ = ("_host", "_pending", "_registers", "_request", "_status", "_tasks", "_verifier")
+    __slots__ = (
+        "_host", "_pending", "_programs", "_registers", "_request", "_status", "_tasks", "_verifier"
+    )  # fmt: skip
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._request = StoppedRequest(host, host.sandbox.memory_access)
         self._verifier = ExecVerifier(host)
         self._registers = ptrace.Registers()
-        #: Thread that is in an allowed call: its name, and what was judged.
-        self._pending: dict[int, tuple[str, mapping.Identity]] = {}
+        self._programs = Programs(host, self._request.scratch)
+        #: Thread that is in an allowed call: the call, what was judged, its name for rules.
+        self._pending: dict[int, tuple[str, mapping.Identity, bytes]] = {}
         self._status: int | None = None
         #: Thread IDs that may run; some may be left of threads that called execve(2).
         self._tasks: set[int] = set()
@@ -118,6 +123,7 @@ class Tracer:
                 ptrace.resume(tid, signal)
         elif event == ptrace.EVENT_STOP:
             self._tasks.add(tid)  # Its first stop comes before it runs anything.
+            self._programs.began(tid)
             if signal in _STOPS:
                 ptrace.listen(tid)
                 if tid == self._host.eldest and signal in _JOB_STOPS:
@@ -126,16 +132,29 @@ class Tracer:
                 ptrace.resume(tid)
         elif event == ptrace.EVENT_EXEC:
             self._tasks.add(tid)
-            if self._verifier.verify(tid):
-                ptrace.resume(tid)
-            else:
+            program = self._verifier.verify(tid)
+            if program is None:
                 self._kill(tid)
+            else:
+                self._programs.became(tid, program)
+                ptrace.resume(tid)
         elif event == ptrace.EVENT_SECCOMP:
             self._decide(tid)
+        elif event == ptrace.EVENT_EXIT:
+            self._leaves(tid, stopped=True)
+            ptrace.resume(tid)
         else:
             ptrace.resume(tid)
 
+    def _leaves(self, tid: int, *, stopped: bool) -> None:
+        """Make the move that the end of a process sets off, before anybody hears of that end."""
+        program = self._programs.leaves(tid, stopped=stopped)
+        if program is not None:
+            moves.after(self._host, "exit", program)
+
     def _ended(self, tid: int, status: int) -> None:
+        self._leaves(tid, stopped=False)  # A kill may skip the stop where it is made otherwise.
+        self._programs.ended(tid)
         self._pending.pop(tid, None)
         self._tasks.discard(tid)
         host = self._host
@@ -147,9 +166,9 @@ class Tracer:
         signal = status & 0x7F
         self._status = 128 + signal if signal else status >> 8 & 0xFF
         sandbox = host.sandbox
-        if not signal and sandbox.lock == 1:
+        if not signal and sandbox.lock == lock.EXEC:
             with host.policy_lock:
-                sandbox.lock = 5
+                lock.close(sandbox)
 
     def _stop_with_the_job(self, tid: int) -> None:
         """Stop ourselves too, so that the calling shell sees its job stopped; go on with it."""
@@ -177,11 +196,11 @@ class Tracer:
                     ptrace.resume(tid)
                     return
                 held = hold_sharers(self._host.proc, tid, self._tasks)
-                judged = mapping.judge(req)
+                judged, subject = mapping.judge(req)
             else:
-                st = self._directory(req, name).st
-                judged = (st.st_dev, st.st_ino, b"")
-            self._pending[tid] = (name, judged)
+                target = self._directory(req, name)
+                judged, subject = (target.st.st_dev, target.st.st_ino, b""), target.name
+            self._pending[tid] = (name, judged, subject)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
             ptrace.resume(tid)
@@ -209,7 +228,7 @@ class Tracer:
         return target
 
     def _syscall_exit(self, tid: int) -> None:
-        name, judged = self._pending.pop(tid, ("", None))
+        name, judged, subject = self._pending.pop(tid, ("", None, b""))
         if judged is not None:
             result = self._registers.load(tid).result
             failed = -4096 < result < 0
@@ -224,6 +243,8 @@ class Tracer:
                     os._exit(_FATAL)
                 self._kill(tid)
                 return
+            if not failed:
+                moves.after(self._host, name.removeprefix("f"), subject)
         ptrace.resume(tid)
 
     def _object_of(self, tid: int, name: str, result: int, named: bool) -> mapping.Identity | None:

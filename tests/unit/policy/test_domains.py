@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from madcap.policy import categories
-from madcap.policy.domains import target_of, target_of_address
+from madcap.policy.domains import kinds_of, move_after, move_after_address, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,11 +211,39 @@ def test_newest_move_of_an_event_names_the_next_domain(
     ):
         assert answer(command) == 0
     domain = box.active
-    assert target_of(domain, "exec", b"/bin/sh") == "b"
-    assert target_of(domain, "exec", b"/bin/x/y") == "a"
-    assert target_of(domain, "exec", b"/sbin/x") is None
-    assert target_of(domain, "exit", b"/bin/sh") == "a"
-    assert target_of(domain, "connect", b"@x") == "b"
-    assert target_of_address(domain, "connect", "tcp", bytes((10, 1, 1, 1)), 80) == "a"
-    assert target_of_address(domain, "connect", "udp", bytes((10, 1, 1, 1)), 80) is None
-    assert target_of_address(domain, "bind", "tcp", bytes((10, 1, 1, 1)), 80) is None
+
+    def after(kind: str, text: bytes) -> str | None:
+        found = move_after(domain, kind, text)
+        return found and found.target
+
+    def after_address(kind: str, protocol: str) -> tuple[str, str] | None:
+        found = move_after_address(domain, kind, protocol, bytes((10, 1, 1, 1)), 80)
+        return found and (found.target, found.shown())
+
+    assert after("exec", b"/bin/sh") == "b"
+    assert after("exec", b"/bin/x/y") == "a"
+    assert after("exec", b"/sbin/x") is None
+    assert after("exit", b"/bin/sh") == "a"
+    assert after("connect", b"@x") == "b"
+    assert after_address("connect", "tcp") == ("a", "tcp!10.0.0.0/8!80")
+    assert after_address("connect", "udp") is None
+    assert after_address("bind", "tcp") is None
+    assert kinds_of(box) == {"exec", "connect", "exit"}
+
+
+def test_a_move_to_the_active_domain_changes_nothing(
+    box: Sandbox, answer: Callable[[str], int]
+) -> None:
+    for command in (
+        "domain+@a",
+        "move/@a/exec+/x",
+        "@a/move/@a/exec+/x",
+        "@a/move/@default/exec+/y",
+    ):
+        assert answer(command) == 0
+    assert not take(box, move_after(box.active, "exec", b"/y"))
+    assert take(box, move_after(box.active, "exec", b"/x"))
+    assert box.active is box.subject is box.domains["a"]
+    assert not take(box, move_after(box.active, "exec", b"/x"))
+    assert take(box, move_after(box.active, "exec", b"/y"))
+    assert box.active is box.domains["default"]

@@ -7,6 +7,7 @@ import errno
 import os
 
 from madcap import events
+from madcap.kernel import moves
 from madcap.kernel.judge import Panic
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, verdicts
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _FLAGS = s.SOCK_CLOEXEC | s.SOCK_NONBLOCK
 _SIGNALS = {A.STOP: 19, A.ABORT: 6, A.KILL: 9}
-_PLAIN = Continue("there is no block list, so nothing is judged")
+_PLAIN = Continue("no domain has a block list or a move, so nothing is judged")
 
 
 def sys_accept(req: Request) -> Reply:
@@ -43,7 +44,7 @@ def _accept(req: Request, flags: int) -> Reply:
     socket = endpoint.fetch(req, 0)
     if flags & ~_FLAGS:
         raise OSError(errno.EINVAL, "flags")
-    if req.policy.blocklist is None and socket.domain != a.AF_UNIX:
+    if socket.domain != a.AF_UNIX and not _wants_peers(req):
         return _PLAIN
     pointer, length = req.args[1], req.args[2]
     req.alive()
@@ -52,7 +53,9 @@ def _accept(req: Request, flags: int) -> Reply:
     size = int.from_bytes(address.data[s.ADDRESS_MAX :], "little")
     raw = bytes(address.data[: min(size, s.ADDRESS_MAX)])
     if socket.is_inet:
-        _require_unblocked(req, raw)
+        peer = a.parse_in(raw) if a.family_of(raw) == a.AF_INET else a.parse_in6(raw)
+        _require_unblocked(req, peer)
+        moves.after_address(req.host, "accept", socket.protocol_name, peer)
     if pointer:
         write_address(req, pointer, length, NAMES.original(raw))
     return Install(new, cloexec=bool(flags & s.SOCK_CLOEXEC))
@@ -71,10 +74,17 @@ def _wait(req: Request, socket: Socket, address: Buffer, flags: int) -> int:
     return req.host.blocking(req, accept, not s.has_timeout(fd, s.SO_RCVTIMEO))
 
 
-def _require_unblocked(req: Request, raw: bytes) -> None:
-    """Raise ECONNABORTED where the peer at *raw* is on the block list."""
-    peer = a.parse_in(raw) if a.family_of(raw) == a.AF_INET else a.parse_in6(raw)
-    policy = req.policy
+def _wants_peers(req: Request) -> bool:
+    """Tell whether a peer matters, now or in a domain that may be active by the time it comes."""
+    host = req.host
+    if "accept" in host.moves:
+        return True
+    return any(domain.blocklist is not None for domain in host.sandbox.domains.values())
+
+
+def _require_unblocked(req: Request, peer: Inet) -> None:
+    """Raise ECONNABORTED where *peer* is on the block list; it came by just now."""
+    policy = req.policy = req.host.sandbox.active
     if policy.default_block == A.ALLOW or not policy.blocked(peer.ip):
         return
     _refuse(req, peer)

@@ -7,6 +7,7 @@ import errno
 import os
 
 from madcap.abi import flags as F
+from madcap.kernel import moves
 from madcap.kernel.change import under_umask
 from madcap.kernel.lookup import MISS, lookup, subject
 from madcap.kernel.net import address as a
@@ -57,8 +58,7 @@ def _bind_inet(req: Request, socket: Socket, raw: bytes) -> int:
     req.alive()
     to = endpoint.inet_target(req, socket, C.NET_BIND, to, errno.EADDRNOTAVAIL)
     s.bind(socket.fd, to.raw)
-    if "allow_safe_bind" in req.host.options:
-        verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
+    _bound_inet(req, socket)
     return 0
 
 
@@ -70,13 +70,19 @@ def sys_listen(req: Request) -> int:
         wildcard = a.parse_in(bytes(16)) if socket.domain == a.AF_INET else a.parse_in6(bytes(28))
         to = endpoint.inet_target(req, socket, C.NET_BIND, wildcard, errno.EADDRINUSE)
         s.bind(socket.fd, to.raw)
-        if "allow_safe_bind" in req.host.options:
-            verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
+        _bound_inet(req, socket)
     s.listen(socket.fd, req.i32(1))
     if socket.domain == a.AF_UNIX:
         peers.listens(req, socket)
     req.release(socket.fd)  # When the caller closes it, it is closed.
     return 0
+
+
+def _bound_inet(req: Request, socket: Socket) -> None:
+    """Do what follows a successful bind: the move first, so the rule is for the new domain."""
+    endpoint.happened(req, socket, "bind")
+    if "allow_safe_bind" in req.host.options:
+        verdicts.remember_inet(req, socket.protocol_name, _bound(socket))
 
 
 def _bound(socket: Socket) -> a.Inet:
@@ -95,6 +101,7 @@ def _bind_unix(req: Request, socket: Socket, raw: bytes) -> int:
         s.bind(socket.fd, raw)
     else:
         text = _bind_path(req, socket, name)
+    moves.after(req.host, "bind", text)
     if "allow_safe_bind" in req.host.options:
         verdicts.remember_unix(req, text)
     return 0
@@ -105,6 +112,7 @@ def _bind_automatically(req: Request, socket: Socket, raw: bytes) -> int:
     req.alive()
     verdicts.require_unix(req, C.NET_BIND, a.UNNAMED, errno.EADDRNOTAVAIL)
     s.bind(socket.fd, raw)
+    moves.after(req.host, "bind", a.UNNAMED)
     if "allow_safe_bind" in req.host.options:
         chosen = s.getsockname(socket.fd)
         verdicts.remember_unix(req, b"@" + chosen[3:] if len(chosen) > 3 else a.UNNAMED)

@@ -7,6 +7,7 @@ import errno
 
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, peers, verdicts
+from madcap.kernel.reply import Gone, Interrupted
 from madcap.linux import socket as s
 from madcap.policy import categories as C
 
@@ -36,7 +37,7 @@ def sys_connect(req: Request) -> int:
         if family == a.AF_UNSPEC and socket.type == a.SOCK_DGRAM:
             req.alive()
             return s.connect(fd, raw)
-        own, target = endpoint.unix_target(req, raw, errno.ECONNREFUSED)
+        own, target = endpoint.unix_target(req, socket, raw, errno.ECONNREFUSED)
         peers.connected(req, socket, raw, target)
         return _connect(req, socket, own)
     endpoint.supported(req, socket.domain)
@@ -67,6 +68,17 @@ def _port(socket: Socket) -> int:
 
 
 def _connect(req: Request, socket: Socket, raw: bytes) -> int:
+    try:
+        result = _call(req, socket, raw)
+    except (OSError, Interrupted, Gone) as error:
+        if endpoint.goes_on(socket, error):
+            endpoint.happened(req, socket, "connect")
+        raise
+    endpoint.happened(req, socket, "connect")
+    return result
+
+
+def _call(req: Request, socket: Socket, raw: bytes) -> int:
     fd = socket.fd
     if socket.type not in (a.SOCK_STREAM, a.SOCK_SEQPACKET) or socket.nonblocking:
         return s.connect(fd, raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 
+from madcap.kernel import moves
 from madcap.kernel.net import address as a
 from madcap.kernel.net import verdicts
 from madcap.kernel.net.install import give
@@ -69,8 +70,10 @@ def sys_socketpair(req: Request) -> Reply:
     req.alive()
     if family == a.AF_UNIX:
         verdicts.require_unix(req, C.NET_BIND, a.UNNAMED, errno.EOPNOTSUPP)
-        if "deny_passrights" in req.host.options:
-            return _pair(req, family, kind, protocol)
+        if "deny_passrights" in req.host.options or "bind" in req.host.moves:
+            result = _pair(req, family, kind, protocol)
+            moves.after(req.host, "bind", a.UNNAMED)
+            return result
     return _PAIR
 
 

@@ -13,6 +13,7 @@ import fcntl
 import os
 
 from madcap.abi import flags as F
+from madcap.kernel import moves
 from madcap.kernel.lookup import FOLLOW, Target, lookup, subject
 from madcap.kernel.net import address as a
 from madcap.kernel.net import peers, verdicts
@@ -28,15 +29,19 @@ _F_GETFL = 3
 
 
 class Socket:
-    """The caller's socket: a duplicate of its descriptor, and what it is, each asked once."""
+    """The caller's socket: a duplicate of its descriptor, and what it is, each asked once.
 
-    __slots__ = ("_protocol", "_type", "domain", "fd")
+    *to* is what policy was last asked about for it: an address, or the name of a UNIX socket.
+    """
+
+    __slots__ = ("_protocol", "_type", "domain", "fd", "to")
 
     def __init__(self, fd: int) -> None:
         """Raises ENOTSOCK; EBADF for an O_PATH descriptor."""
         self.fd = fd
         self.domain = s.option(fd, s.SO_DOMAIN)
         self._type = self._protocol = -1
+        self.to: Inet | bytes | None = None
 
     @property
     def type(self) -> int:
@@ -106,6 +111,27 @@ def supported(req: Request, domain: int) -> None:
         raise OSError(errno.EAFNOSUPPORT, "family")
 
 
+def happened(req: Request, socket: Socket, kind: str) -> None:
+    """Make the move that *kind*, of which policy was asked on *socket*, sets off."""
+    to = socket.to
+    if to is None or kind not in req.host.moves:
+        return
+    if isinstance(to, bytes):
+        moves.after(req.host, kind, to)
+    else:
+        moves.after_address(req.host, kind, socket.protocol_name, to)
+
+
+def goes_on(socket: Socket, error: Exception) -> bool:
+    """Tell whether a connection is still being made after its call ended with *error*.
+
+    The caller will have it without another call, so that counts as connected.
+    """
+    if not socket.is_inet:
+        return False
+    return not isinstance(error, OSError) or error.errno in (errno.EINPROGRESS, errno.EINTR)
+
+
 # IPv4 and IPv6
 
 
@@ -127,6 +153,7 @@ def inet_target(req: Request, socket: Socket, wanted: int, to: Inet, error: int)
     verdicts.require_inet(req, wanted, socket.protocol_name, to, error)
     if privileged:
         raise OSError(errno.EACCES, "privileged port")
+    socket.to = to
     return to
 
 
@@ -182,7 +209,7 @@ def destination(req: Request, socket: Socket, raw: bytes, flags: int) -> bytes |
             return None  # Connected, or else it fails: the address is never looked at.
         if socket.type == a.SOCK_STREAM:
             return b"\1\0\0"  # Any address fails, with EISCONN or EOPNOTSUPP.
-        own, target = unix_target(req, raw, errno.ENOTCONN)
+        own, target = unix_target(req, socket, raw, errno.ENOTCONN)
         peers.arrived(req, raw, target)
         return own
     supported(req, domain)
@@ -197,7 +224,9 @@ def destination(req: Request, socket: Socket, raw: bytes, flags: int) -> bytes |
 # UNIX
 
 
-def unix_target(req: Request, raw: bytes, error: int) -> tuple[bytes, Target | None]:
+def unix_target(
+    req: Request, socket: Socket, raw: bytes, error: int
+) -> tuple[bytes, Target | None]:
     """Return (address, object) for a connect or send to what the caller gave as *raw*, judged.
 
     The address names the object by a descriptor that pins it, and stays good until the request
@@ -206,11 +235,13 @@ def unix_target(req: Request, raw: bytes, error: int) -> tuple[bytes, Target | N
     name, abstract = a.unix_name(raw)
     if abstract:
         req.alive()
-        verdicts.require_unix(req, C.NET_CONNECT, b"@" + name, error)
+        socket.to = b"@" + name
+        verdicts.require_unix(req, C.NET_CONNECT, socket.to, error)
         return raw, None
     target = lookup(req, F.AT_FDCWD, name, FOLLOW)
     req.alive()
-    verdicts.require_unix(req, C.NET_CONNECT, subject(req, target.name), error)
+    socket.to = subject(req, target.name)
+    verdicts.require_unix(req, C.NET_CONNECT, socket.to, error)
     return a.unix_path(b"/proc/self/fd/%d" % target.fd), target
 
 

@@ -9,7 +9,7 @@ import os
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, peers
 from madcap.kernel.net.payload import PIECE, Payload, single
-from madcap.kernel.reply import Interrupted
+from madcap.kernel.reply import Gone, Interrupted
 from madcap.linux import socket as s
 from madcap.linux._call import Buffer
 from madcap.linux.process import pidfd_of_thread, pidfd_send_signal
@@ -70,9 +70,16 @@ def transmit(req: Request, socket: Socket, payload: Payload, flags: int, send: S
         peers.sent(req, socket)
     try:
         if socket.type == a.SOCK_STREAM:
-            return _stream(req, socket, payload, flags, send)
-        return _datagram(req, socket, payload, flags, send)
+            sent = _stream(req, socket, payload, flags, send)
+        else:
+            sent = _datagram(req, socket, payload, flags, send)
+    except (Interrupted, Gone) as error:
+        if endpoint.goes_on(socket, error):
+            endpoint.happened(req, socket, "connect")
+        raise
     except OSError as error:
+        if endpoint.goes_on(socket, error):
+            endpoint.happened(req, socket, "connect")
         if (
             error.errno == errno.EPIPE
             and socket.type == a.SOCK_STREAM
@@ -80,6 +87,8 @@ def transmit(req: Request, socket: Socket, payload: Payload, flags: int, send: S
         ):
             _signal_thread(req)
         raise
+    endpoint.happened(req, socket, "connect")
+    return sent
 
 
 def _datagram(req: Request, socket: Socket, payload: Payload, flags: int, send: Send) -> int:
