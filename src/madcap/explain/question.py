@@ -214,6 +214,8 @@ class Asker:
 
         name = target.decode("utf-8", "replace")
         requests = ioctls.requests_of(name)
+        if not requests:  # What is marked as optional may not exist.
+            raise UsageError(f"{name!r} is no request")
         domain = self._domain
         reasons: list[Reason] = []
         for request in requests:

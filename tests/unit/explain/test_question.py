@@ -178,7 +178,14 @@ def test_answer_names_line_and_remedy(
 
 @pytest.mark.parametrize(
     ("capability", "target"),
-    [("mem", "1"), ("read", "x"), ("net/connect", "1.2.3.4!99999"), ("raed", "/x"), ("fs", "zzz")],
+    [
+        ("mem", "1"),
+        ("read", "x"),
+        ("net/connect", "1.2.3.4!99999"),
+        ("raed", "/x"),
+        ("fs", "zzz"),
+        ("ioctl", "zz!"),
+    ],
 )
 def test_question_that_makes_no_sense_is_refused(capability: str, target: str) -> None:
     with pytest.raises(MadcapError):
