@@ -32,11 +32,13 @@ def image(
     bits: int = 64,
     order: str = "<",
     type_: int = DYN,
+    more: int = 0,
     **header: int,
 ) -> bytes:
     """Return a file with *segments* and, if not None, a *dynamic* section of these entries.
 
-    *header* overrides fields of the ELF header: phoff, phentsize and phnum.
+    Each has *more* bytes more in memory than in the file. *header* overrides fields of the ELF
+    header: phoff, phentsize and phnum.
     """
     wide = bits == 64
     entries = b"".join(struct.pack(order + ("qQ" if wide else "iI"), *e) for e in dynamic or ())
@@ -48,9 +50,11 @@ def image(
     table = b""
     for kind, flags, (offset, length) in headers:
         if wide:
-            table += struct.pack(order + "IIQQQQQQ", kind, flags, offset, 0, 0, length, length, 8)
+            table += struct.pack(
+                order + "IIQQQQQQ", kind, flags, offset, 0, 0, length, length + more, 8
+            )
         else:
-            table += struct.pack(order + "8I", kind, offset, 0, 0, length, length, flags, 4)
+            table += struct.pack(order + "8I", kind, offset, 0, 0, length, length + more, flags, 4)
     fields = {"phoff": 64, "phentsize": size, "phnum": len(headers)} | header
     start = b"\x7fELF" + bytes((2 if wide else 1, 1 if order == "<" else 2, 1)) + bytes(9)
     start += struct.pack(

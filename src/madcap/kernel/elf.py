@@ -6,6 +6,8 @@ Some facts about ELF files that matter here:
 - A position-independent program is ET_DYN, like a library. What tells them apart is PT_INTERP, or
   DF_1_PIE in the dynamic section, which static-pie programs have although no loader runs them.
 - Kernel and loader let the *last* PT_GNU_STACK decide. Without one the stack is executable.
+- What a segment has more in memory than in the file is anonymous memory, which is always writable,
+  and executable too where the segment is: not even PR_SET_MDWE stops that.
 - Loaders use the last PT_DYNAMIC, other readers the first. A file with two different ones is made
   to be read in two ways, so it is malformed to us.
 - Flags of repeated flag words count for what protects (PIE, immediate binding) only where all
@@ -31,11 +33,13 @@ _DYNAMIC_LIMIT: Final = 16384
 _PATH_LIMIT: Final = 4096
 _OFFSET_LIMIT: Final = 1 << 63
 
+_PT_LOAD: Final = 1
 _PT_DYNAMIC: Final = 2
 _PT_INTERP: Final = 3
 _PT_GNU_STACK: Final = 0x6474_E551
 _PT_GNU_RELRO: Final = 0x6474_E552
 _PF_X: Final = 1
+_PF_W: Final = 2
 
 _DT_NULL: Final = 0
 _DT_TEXTREL: Final = 22
@@ -53,6 +57,7 @@ _KINDS: Final = ("none", "rel", "exe", "lib", "core")
 # Any of these in force needs more than the header. The first group restricts while it is off.
 _RELAXING: Final = (
     "allow_unsafe_exec_ldso",
+    "allow_unsafe_exec_memory",
     "allow_unsafe_exec_nopie",
     "allow_unsafe_exec_stack",
     "allow_unsafe_exec_textrel",
@@ -86,7 +91,8 @@ class Elf:
 
     *kind* is one of exe, lib, rel, core, none, proc and reserved. Where only the header was read,
     *full* is false, *kind* is that of the header and the other facts are unknown (false, None).
-    *linking* is "dynamic" or "static" for programs and None for everything else.
+    *linking* is "dynamic" or "static" for programs and None for everything else. *writable_code*
+    tells that the kernel would map some of it both writable and executable.
     """
 
     __slots__ = (
@@ -99,6 +105,7 @@ class Elf:
         "pie",
         "relro",
         "textrel",
+        "writable_code",
     )
 
     def __init__(self, kind: str, bits: int) -> None:
@@ -110,6 +117,7 @@ class Elf:
         self.execstack = False
         self.relro = False
         self.textrel = False
+        self.writable_code = False
         self.interpreter: bytes | None = None
 
     def __repr__(self) -> str:
@@ -120,18 +128,18 @@ class Elf:
 class _Layout:
     """The structures of one class and byte order."""
 
-    __slots__ = ("dynamic", "flags", "header", "offset", "segment", "size")
+    __slots__ = ("dynamic", "flags", "header", "memory", "offset", "segment", "size")
 
     def __init__(self, bits: int, order: str) -> None:
         if bits == 64:
             self.header = Struct(order + "16xH14xQ14xHH")  # e_type, e_phoff, e_phentsize, e_phnum
-            self.segment = Struct(order + "IIQ16xQ16x")
-            self.flags, self.offset, self.size = 1, 2, 3
+            self.segment = Struct(order + "IIQ16xQQ8x")
+            self.flags, self.offset, self.size, self.memory = 1, 2, 3, 4
             self.dynamic = Struct(order + "qQ")
         else:
             self.header = Struct(order + "16xH10xI10xHH")
-            self.segment = Struct(order + "II8xI4xI4x")
-            self.flags, self.offset, self.size = 3, 1, 2
+            self.segment = Struct(order + "II8xIII4x")
+            self.flags, self.offset, self.size, self.memory = 4, 1, 2, 3
             self.dynamic = Struct(order + "iI")
 
 
@@ -212,7 +220,11 @@ def _segments(elf: Elf, file: _File, layout: _Layout, table: bytes) -> None:
     interpreter = dynamic = None
     for segment in layout.segment.iter_unpack(table):
         number = segment[0]
-        if number == _PT_GNU_STACK:
+        if number == _PT_LOAD:
+            grows = segment[layout.memory] > segment[size]
+            if segment[flags] & _PF_X and (grows or segment[flags] & _PF_W):
+                elf.writable_code = True
+        elif number == _PT_GNU_STACK:
             elf.execstack = bool(segment[flags] & _PF_X)
         elif number == _PT_GNU_RELRO:
             relro = True
@@ -325,6 +337,8 @@ def refusal(elf: Elf | Other, options: Container[str], *, program: bool) -> str 
             return "allow_unsafe_exec_ldso"
         if not elf.pie and "allow_unsafe_exec_nopie" not in options:
             return "allow_unsafe_exec_nopie"
+    if elf.writable_code and "allow_unsafe_exec_memory" not in options:
+        return "allow_unsafe_exec_memory"
     reason = mapping_refusal(elf, options)
     if reason is not None:
         return reason

@@ -31,6 +31,7 @@ from madcap.kernel import elf
 EVERY_RELAXATION = frozenset(
     {
         "allow_unsafe_exec_ldso",
+        "allow_unsafe_exec_memory",
         "allow_unsafe_exec_nopie",
         "allow_unsafe_exec_stack",
         "allow_unsafe_exec_textrel",
@@ -248,6 +249,29 @@ def test_refusal_tests_in_the_documented_order() -> None:
         "deny_exec_elf32",
         "deny_exec_elf_norelro",
     ]
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize(
+    ("flags", "more", "refused"),
+    [
+        pytest.param(5, 0, False, id="code"),
+        pytest.param(6, 64, False, id="data"),
+        pytest.param(7, 0, True, id="writable code"),
+        pytest.param(5, 1, True, id="code that grows in memory"),
+        pytest.param(1, 4096, True, id="code that cannot be read"),
+    ],
+)
+def test_refusal_of_memory_both_writable_and_executable(
+    bits: int, flags: int, more: int, refused: bool
+) -> None:
+    data = image([(1, flags, (0, 32)), INTERP, STACK], [PIE], bits=bits, more=more)
+    found = elf.inspect(reader(data))
+    others = EVERY_RELAXATION - {"allow_unsafe_exec_memory"}
+    for program in (True, False):
+        reason = elf.refusal(found, others, program=program)
+        assert reason == ("allow_unsafe_exec_memory" if refused else None)
+        assert elf.refusal(found, EVERY_RELAXATION, program=program) is None
 
 
 def test_wants_inspection_when_any_switch_asks() -> None:
