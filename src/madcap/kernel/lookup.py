@@ -162,7 +162,7 @@ def subject(req: Request, name: bytes) -> bytes:
     """Return *name* as rules know it: the caller's own /proc entry is /proc/self."""
     if name.startswith(b"/proc/") and name[6:7].isdigit():
         number, _, rest = name[6:].partition(b"/")
-        if int(number) in (req.tid, req.tgid):
+        if number.isdigit() and int(number) in (req.tid, req.tgid):
             return b"/proc/self/" + rest if rest else b"/proc/self"
     return name
 
@@ -265,7 +265,10 @@ class _Walk:
         """Refuse *name* where it is below another process's /proc entry, however it was reached."""
         if name[:6] != b"/proc/" or not name[6:7].isdigit():
             return
-        number = int(name[6:].partition(b"/")[0])
+        text = name[6:].partition(b"/")[0]
+        if not text.isdigit():  # An entry that is gone: "/proc/7 (deleted)".
+            raise OSError(errno.ENOENT, "no process")
+        number = int(text)
         req = self.req
         if number in (req.tid, req.tgid):
             return
