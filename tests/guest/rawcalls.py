@@ -11,7 +11,8 @@ import os
 NUMBERS = {
     "x86_64": {
         "read": 0, "write": 1, "open": 2, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "mmap": 9,
-        "munmap": 11, "access": 21, "socket": 41, "connect": 42, "sendto": 44, "bind": 49,
+        "mprotect": 10, "munmap": 11,
+        "access": 21, "socket": 41, "connect": 42, "sendto": 44, "bind": 49,
         "listen": 50, "getsockname": 51, "truncate": 76, "ftruncate": 77, "chdir": 80,
         "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84, "creat": 85, "link": 86,
         "unlink": 87, "symlink": 88, "readlink": 89, "chmod": 90, "fchmod": 91, "umask": 95,
@@ -31,9 +32,16 @@ NUMBERS = {
         "lgetxattr": 192, "fgetxattr": 193, "listxattr": 194, "llistxattr": 195,
         "flistxattr": 196, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
         "mknodat": 259, "fchownat": 260, "fallocate": 285, "setxattrat": 463, "getxattrat": 464,
-        "listxattrat": 465, "removexattrat": 466, "accept": 43, "recvfrom": 45, "sendmsg": 46,
-        "recvmsg": 47, "getpeername": 52, "socketpair": 53, "setsockopt": 54, "getsockopt": 55,
-        "accept4": 288, "recvmmsg": 299, "sendmmsg": 307,
+        "listxattrat": 465, "removexattrat": 466, "inotify_init1": 294, "inotify_init": 253,
+        "inotify_add_watch": 254, "inotify_rm_watch": 255, "fanotify_init": 300,
+        "fanotify_mark": 301, "memfd_create": 319, "memfd_secret": 447, "eventfd": 284,
+        "eventfd2": 290, "epoll_create": 213, "epoll_create1": 291, "timerfd_create": 283,
+        "signalfd": 282, "signalfd4": 289, "pipe": 22, "pipe2": 293, "shmget": 29, "shmat": 30,
+        "shmctl": 31, "msgget": 68, "msgctl": 71, "msgrcv": 70, "semget": 64, "semctl": 66,
+        "mq_open": 240, "socketpair": 53, "accept": 43, "accept4": 288, "sendmsg": 46,
+        "sendmmsg": 307, "recvfrom": 45, "recvmsg": 47, "recvmmsg": 299, "getpeername": 52,
+        "getsockopt": 55, "setsockopt": 54, "uname": 63, "sysinfo": 99,
+        "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
     },
 }  # fmt: skip
 
@@ -77,6 +85,22 @@ def at_end_of_page(text: bytes) -> int:
     address = unmapped_page() - len(text)
     ctypes.memmove(address, text, len(text))
     return address
+
+
+def guarded_page() -> int:
+    """Return the address of a page that may not be touched, after one that may."""
+    start = call("mmap", 0, 2 * mmap.PAGESIZE, 3, 0x22, -1, 0)
+    if start < 0 or call("mprotect", start + mmap.PAGESIZE, mmap.PAGESIZE, 0) != 0:
+        raise OSError("mprotect")
+    return start + mmap.PAGESIZE
+
+
+def drop_capabilities() -> None:
+    """Give up what root could do beyond its id: inside, the guest has no capability either."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    if call("capset", header, nothing) != 0:
+        raise OSError("capset")
 
 
 _gone: list[mmap.mmap] = []

@@ -7,7 +7,6 @@ in a fresh copy of the tree: it may close descriptors, change directory or die a
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
@@ -90,14 +89,6 @@ class Tree:
         return sorted(os.fsdecode(name) for name in os.listdir(directory))
 
 
-def drop_capabilities() -> None:
-    """Give up what root could do beyond its id: inside, the guest has no capability either."""
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    if rawcalls.call("capset", header, nothing) != 0:
-        raise OSError("capset")
-
-
 def run_case(case: object, name: str) -> str:
     """Run one case in a child and in its own directory; return its result as JSON."""
     directory = os.path.join(os.environ["WORK"], "case")
@@ -156,7 +147,7 @@ def remove_directory(directory: str) -> None:
 def main() -> None:
     """Run the cases of the module that the first argument names; more arguments select some."""
     if os.getuid() == 0:
-        drop_capabilities()
+        rawcalls.drop_capabilities()
     module = importlib.import_module(sys.argv[1])
     for name in sorted(vars(module)):
         if name.startswith("case_") and (len(sys.argv) < 3 or name in sys.argv[2:]):

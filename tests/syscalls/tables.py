@@ -12,7 +12,7 @@ from tests.support import host
 from tests.support.guest import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.support.guest import Guest
 
@@ -44,9 +44,11 @@ def differences(native: object, inside: object, where: str = "") -> list[str]:
     return [line for place, a, b in pairs for line in differences(a, b, place)]
 
 
-def run(table: str, guest: Guest, profile: str = RULES) -> tuple[Result, list[Any]]:
+def run(
+    table: str, guest: Guest, profile: str = RULES, rules: Sequence[str] = ()
+) -> tuple[Result, list[Any]]:
     """Run all cases of *table* in one guest; return the result of each, and what was logged."""
-    outcome = guest.python("run_cases.py", table, profile=profile, timeout=240)
+    outcome = guest.python("run_cases.py", table, profile=profile, rules=rules, timeout=240)
     lines = [json.loads(line) for line in outcome.out.splitlines()]
     results = {line["name"]: line["result"] for line in lines}
     results[""] = f"the table ended with {outcome.status}: {outcome.err.decode()[-2000:]}"
@@ -56,8 +58,15 @@ def run(table: str, guest: Guest, profile: str = RULES) -> tuple[Result, list[An
 class Comparison:
     """The results of one table, natively and inside, each run once and when first asked for."""
 
-    def __init__(self, make: Callable[[str], Guest], table: str, profile: str = RULES) -> None:
+    def __init__(
+        self,
+        make: Callable[[str], Guest],
+        table: str,
+        profile: str = RULES,
+        rules: Sequence[str] = (),
+    ) -> None:
         self._make = make
+        self._rules = rules
         self._profile = profile
         self._table = table
         self.results = lru_cache(self._results)
@@ -65,7 +74,7 @@ class Comparison:
     def _results(self, kind: str) -> tuple[Result, list[Any]]:
         guest = self._make(kind)
         try:
-            return run(self._table, guest, self._profile)
+            return run(self._table, guest, self._profile, self._rules)
         finally:
             guest.close()
 

@@ -156,6 +156,7 @@ def _unlink(req: Request, dirfd: int, path: bytes) -> int:
         raise OSError(errno.EISDIR if target.type == F.S_IFDIR else errno.ENOTDIR, "slash")
     _not_in_proc(target)
     admit(req, target, C.DELETE)
+    req.shares = True
     return fs.unlinkat(target.parent, target.base, 0)
 
 
@@ -172,6 +173,7 @@ def _rmdir(req: Request, dirfd: int, path: bytes) -> int:
         raise OSError(errno.ENOTDIR, "not a directory")
     _not_in_proc(target)
     admit(req, target, C.RMDIR)
+    req.shares = True
     return fs.unlinkat(target.parent, target.base, F.AT_REMOVEDIR)
 
 
@@ -242,6 +244,7 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     admit(req, target, wanted)
     _pinned(source)
     _pinned(target)
+    req.shares = True
     return fs.renameat2(source.parent, source.base, target.parent, target.base, flags)
 
 

@@ -76,16 +76,14 @@ class Dispatcher:
             req.finish()
 
     def _install(self, ident: int, reply: Install) -> None:
-        """Duplicate a descriptor into the guest and answer with its number.
+        """Duplicate a descriptor into the guest, let go of ours, and answer with its number.
 
-        With several CPUs in two steps: the answer then wakes the guest on this CPU, which
-        installing and answering in one doesn't. A sibling thread may see the descriptor before the
-        call returns, as it may natively; only death can end the guest's wait in between.
+        Not in one step: the guest would run while we still hold what it opened, and its close
+        would be none to locks, pipes and whoever waits for the end of a file. A sibling thread may
+        see the descriptor before the call returns, as it may natively; only death can end the
+        guest's wait in between.
         """
         req = self.req
-        if self._host.one_cpu:
-            req.install(reply.fd, cloexec=reply.cloexec, answer=True)
-            return
         if self._host.pulls:
             self._placement.pull(req.tid)
         try:
@@ -95,6 +93,8 @@ class Dispatcher:
         self._answer(ident, number, 0, 0)
 
     def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
+        if self.req.shares:
+            self.req.finish()
         RESP.pack_into(self._resp, 0, ident, value, -error, flags)
         while True:
             try:

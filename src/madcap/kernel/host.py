@@ -30,7 +30,7 @@ class Host:
     __slots__ = (
         "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
         "euid", "forget", "ghost", "groups",
-        "listener", "moves", "null", "one_cpu", "options", "pid", "plain_stat", "policy_lock",
+        "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
         "proc", "proc_dev", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
         "unique_name",
@@ -54,7 +54,6 @@ class Host:
         if st.st_rdev != os.makedev(1, 3) or st.st_mode & 0o170000 != 0o020000:
             raise OSError(18, "/dev/null is not the null device")
         self.listener = -1
-        self.one_cpu = len(os.sched_getaffinity(0)) == 1
         #: In the idle class, the default, wake-ups stay near anyway.
         self.pulls = "allow_unsafe_nice" in self.options
         self.eldest = 0

@@ -36,7 +36,7 @@ class Request:
     __slots__ = (
         "_addfd",
         "_id_buffer", "_ids", "_owned", "_tgid", "args", "host", "id", "memory", "name", "number",
-        "policy", "scratch", "tid",
+        "policy", "scratch", "shares", "tid",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
@@ -48,6 +48,9 @@ class Request:
         self._owned: list[int] = []
         self.id = self.tid = self.number = self._tgid = 0
         self.name = ""
+        #: What we hold may keep a close or removal of the caller's from having its effect: it is
+        #: let go before the call is answered.
+        self.shares = False
         self.args: tuple[int, ...] = ()
         self.policy = host.sandbox.active
 
@@ -64,6 +67,7 @@ class Request:
 
     def finish(self) -> None:
         """Close every descriptor that the call opened."""
+        self.shares = False
         owned = self._owned
         while owned:
             os.close(owned.pop())
@@ -189,6 +193,7 @@ class Request:
             pidfd = pidfd_of_thread(self.tid)
         except OSError as error:
             raise Gone from error
+        self.shares = True
         try:
             self.alive()
             fd = pidfd_getfd(pidfd, number)
@@ -197,12 +202,12 @@ class Request:
         self._owned.append(fd)
         return fd
 
-    def install(self, fd: int, *, cloexec: bool, answer: bool = False) -> int:
+    def install(self, fd: int, *, cloexec: bool) -> int:
         """Give the caller a duplicate of our *fd*; return its number there.
 
-        With *answer* the call is answered with that number in the same step. Raises Gone, or
-        OSError(EMFILE).
+        Raises Gone, or OSError(EMFILE).
         """
+        self.shares = True
         flags = self.policy.flags
         if "force_cloexec" in flags:
             cloexec = True
@@ -211,9 +216,7 @@ class Request:
             from madcap.kernel.slots import random_slot
 
             slot = random_slot(self)
-        how = F.SECCOMP_ADDFD_FLAG_SEND if answer else 0
-        if slot >= 0:
-            how |= F.SECCOMP_ADDFD_FLAG_SETFD
+        how = F.SECCOMP_ADDFD_FLAG_SETFD if slot >= 0 else 0
         ADDFD.pack_into(
             self._addfd, 0, self.id, how, fd, max(slot, 0), F.O_CLOEXEC if cloexec else 0
         )

@@ -21,6 +21,7 @@ def give(req: Request, fd: int, *, cloexec: bool) -> int:
 
     Raises EMFILE, and Gone where the caller is.
     """
+    req.shares = True
     flags = req.policy.flags
     slot = random_slot(req) if "force_rand_fd" in flags else -1
     at = F.SECCOMP_ADDFD_FLAG_SETFD if slot >= 0 else 0
