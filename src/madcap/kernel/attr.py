@@ -77,7 +77,7 @@ def _chmod(req: Request, target: Target, mode: int) -> int:
     kind = target.type
     if kind == F.S_IFLNK:
         raise OSError(errno.EOPNOTSUPP, "a link")
-    if not owns(req, target):
+    if kind and not owns(req, target):  # About an inode without a type the kernel knows best.
         raise OSError(errno.EPERM, "not the owner")
     st = target.st
     if kind == F.S_IFREG:
@@ -132,12 +132,13 @@ def _chown(req: Request, target: Target, index: int) -> int:
     if target.type != F.S_IFDIR:
         wanted |= C.CHMOD | C.CHATTR
     admit(req, target, wanted or C.UTIME)
-    st = target.st
-    host = req.host
-    if uid != _NO_ID and not uid == st.st_uid == host.euid:
-        raise OSError(errno.EPERM, "owner")
-    if gid != _NO_ID and (not owns(req, target) or gid not in (st.st_gid, *host.groups)):
-        raise OSError(errno.EPERM, "group")
+    if target.type:
+        st = target.st
+        host = req.host
+        if uid != _NO_ID and not uid == st.st_uid == host.euid:
+            raise OSError(errno.EPERM, "owner")
+        if gid != _NO_ID and (not owns(req, target) or gid not in (st.st_gid, *host.groups)):
+            raise OSError(errno.EPERM, "group")
     return fs.fchownat(target.fd, b"", uid, gid, F.AT_EMPTY_PATH)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 
 from madcap.kernel.lookup import descriptor_name, subject
@@ -39,14 +41,48 @@ def _getdents(req: Request, read: Callable[..., int], name_at: int, type_at: int
     directory = descriptor_name(req, fd)
     req.alive()
     buffer = Buffer(count) if count else Buffer(1)
+    start = _place(fd)
     while True:
         got = read(fd, buffer.address, count)
         if got <= 0:
             return got
         kept = _filter(req, directory, bytes(buffer.data[:got]), name_at, type_at)
         if kept:
-            req.write(req.args[1], kept)
-            return len(kept)
+            return _hand_over(req, fd, kept, start)
+
+
+def _place(fd: int) -> int:
+    try:
+        return os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return 0  # Not a directory, as getdents will say.
+
+
+def _hand_over(req: Request, fd: int, entries: bytes, start: int) -> int:
+    """Write *entries* to the caller and return their size.
+
+    Where its buffer is not all memory, those that fit are written, and *fd* stands after them: at
+    *start* where none fits, which is EFAULT.
+    """
+    address = req.args[1]
+    try:
+        req.write(address, entries)
+    except OSError as error:
+        if error.errno != errno.EFAULT:
+            raise
+    else:
+        return len(entries)
+    at, place = 0, start
+    try:
+        while at < len(entries):
+            offset, size = struct.unpack_from("=qH", entries, at + 8)
+            req.write(address + at, entries[at : at + size])
+            at, place = at + size, offset
+    except OSError as error:
+        os.lseek(fd, place, os.SEEK_SET)
+        if error.errno != errno.EFAULT or not at:
+            raise
+    return at
 
 
 def _filter(

@@ -68,8 +68,22 @@ def _exec(req: Request, target: Target, flags: int) -> Reply:
             moves.after(req.host, "exec", name)  # Before it happened: nobody is there to see it.
         return _CONTINUE
     trust.require(req.host, req.policy, target.fd, target.name, req.name, req.tid)
-    inspect(req, target)
+    try:
+        inspect(req, target)
+    except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            _not_written(target.fd)
+        raise
     return _CONTINUE
+
+
+def _not_written(fd: int) -> None:
+    """Raise ETXTBSY where somebody writes the file: that comes before its format (Linux 6.14)."""
+    try:
+        fs.execveat(fd, b"", None, None, F.AT_EMPTY_PATH | F.AT_EXECVE_CHECK)
+    except OSError as error:
+        if error.errno == errno.ETXTBSY:
+            raise
 
 
 def sys_chdir(req: Request) -> Reply:

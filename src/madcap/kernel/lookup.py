@@ -254,8 +254,9 @@ class _Walk:
             self.name = b""
         else:
             name = req.link_text(start)
-            if name[:1] != b"/" and not name.startswith((b"pipe:", b"socket:", b"anon_inode:")):
-                raise OSError(errno.ENOENT, "unreachable directory")
+            if name[:1] != b"/":
+                gone = os.fstat(start).st_mode & F.S_IFMT == F.S_IFDIR
+                raise OSError(errno.ENOENT if gone else errno.ENOTDIR, "no directory with a name")
             if name.endswith(b" (deleted)") and os.fstat(start).st_nlink == 0:
                 name = name[:-10]
             self.name = b"" if name == b"/" else name
@@ -411,6 +412,8 @@ class _Walk:
         if self.resolve or self.req.policy.enabled & WALK or b".." in self.stack:
             return None
         if self.name[:5] == b"/proc" or (not self.name and self.stack[-1] == b"proc"):
+            return None
+        if len(rest) > 4095:  # A link's text and what comes after it may be longer than a path.
             return None
         return _at_once(self.req, self.fd, self.name, rest, self.how)
 

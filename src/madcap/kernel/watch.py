@@ -7,6 +7,7 @@ import errno
 import os
 
 from madcap.abi import flags as F
+from madcap.kernel.attr import open_descriptor
 from madcap.kernel.judge import admit
 from madcap.kernel.lookup import FOLLOW, Target, from_descriptor, lookup
 from madcap.linux._call import bind, c_char_p, c_int, c_uint, c_ulong
@@ -33,7 +34,7 @@ _IN_KNOWN = (
 _IN_DEVICE = 1 | 2  # IN_ACCESS, IN_MODIFY: they tell when somebody types.
 _IN_UNMOUNT = 0x2000
 
-_FAN_ADD, _FAN_REMOVE, _FAN_DONT_FOLLOW, _FAN_ONLYDIR, _FAN_FLUSH = 1, 2, 4, 8, 0x80
+_FAN_ADD, _FAN_REMOVE, _FAN_DONT_FOLLOW, _FAN_ONLYDIR = 1, 2, 4, 8
 _FAN_DEVICE = 1 | 2 | 0x20000  # FAN_ACCESS, FAN_MODIFY, FAN_ACCESS_PERM
 
 _inotify_add_watch = bind("inotify_add_watch", c_int, c_char_p, c_uint)
@@ -51,12 +52,12 @@ def _device(req: Request, target: Target) -> bool:
 def sys_inotify_add_watch(req: Request) -> int:
     """inotify_add_watch(2)."""
     mask = req.u32(2)
-    both = _IN_MASK_ADD | _IN_MASK_CREATE
-    if not mask & _IN_KNOWN or mask & ~_IN_KNOWN or mask & both == both:
+    if not mask & _IN_KNOWN or mask & ~_IN_KNOWN:
         raise OSError(errno.EINVAL, "mask")
-    fd = req.descriptor(req.i32(0))
-    if req.link_text(fd) != b"anon_inode:inotify":
-        raise OSError(errno.EINVAL, "not an inotify descriptor")
+    fd = open_descriptor(req, req.i32(0)).fd
+    both = _IN_MASK_ADD | _IN_MASK_CREATE
+    if mask & both == both or req.link_text(fd) != b"anon_inode:inotify":
+        raise OSError(errno.EINVAL, "not an inotify descriptor, or both ways to add")
     follow = 0 if mask & _IN_DONT_FOLLOW else FOLLOW
     target = lookup(req, F.AT_FDCWD, req.path(1), follow)
     admit(req, target, C.NOTIFY)
@@ -85,12 +86,17 @@ def _readable(req: Request, target: Target) -> None:
 def sys_fanotify_mark(req: Request) -> int:
     """fanotify_mark(2)."""
     flags, mask, dirfd = req.u32(1), req.args[2], req.i32(3)
-    fd = req.descriptor(req.i32(0))
-    if req.link_text(fd) != b"anon_inode:[fanotify]":
-        raise OSError(errno.EINVAL, "not a fanotify descriptor")
-    if flags & _FAN_FLUSH:
-        req.alive()
-        return _fanotify_mark(fd, flags, mask, F.AT_FDCWD, None)
+    try:
+        fd = req.descriptor(req.i32(0))
+    except OSError:
+        fd = -1
+    req.alive()
+    # Flags, mask, descriptor and rights come before the path: the kernel says what is wrong there.
+    try:
+        return _fanotify_mark(fd, flags, mask, -1, b"x")  # FAN_MARK_FLUSH: it needs no path.
+    except OSError as error:
+        if error.errno != errno.EBADF or fd < 0 or req.link_text(fd) != b"anon_inode:[fanotify]":
+            raise
     if not req.args[4]:
         if dirfd < 0:
             raise OSError(errno.EBADF, "bad descriptor")

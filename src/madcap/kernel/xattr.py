@@ -260,7 +260,7 @@ def sys_removexattrat(req: Request) -> int:
     """removexattrat(2), Linux 6.13."""
     _at_flags(req)
     name = _name(req, req.args[3])
-    return _remove(req, _at(req), name)
+    return _remove(req, _at(req, cwd=False), name)
 
 
 def _remove(req: Request, target: Target, name: bytes) -> int:

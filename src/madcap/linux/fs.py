@@ -68,6 +68,7 @@ fallocate = bind("fallocate", c_int, c_int, c_long, c_long)
 fstatfs = bind("fstatfs", c_int, c_void_p)
 getdents64 = bind("getdents64", c_int, c_void_p, c_ulong)
 readlinkat = bind("readlinkat", c_int, c_char_p, c_void_p, c_ulong)
+execveat = bind("execveat", c_int, c_char_p, c_void_p, c_void_p, c_int)
 chdir_fd = bind("fchdir", c_int)
 
 

@@ -59,11 +59,17 @@ _TIMER = (*_LOG,)
 
 _THREAD_FLAGS = 0x3D0F00  # What pthread_create asks clone(2) for.
 _CLONE_FS = 0x200
+_EXECVE_CHECK = 0x11000  # AT_EMPTY_PATH and AT_EXECVE_CHECK: nothing is executed.
 
 
 def emulator_program() -> bytes:
     """Return the filter of a thread that runs handlers, and of all that it starts."""
-    return _program(_EMULATOR, {"clone": ((0, _THREAD_FLAGS),), "unshare": ((0, _CLONE_FS),)})
+    arguments: dict[str, tuple[tuple[int, int], ...]] = {
+        "clone": ((0, _THREAD_FLAGS),),
+        "unshare": ((0, _CLONE_FS),),
+        "execveat": ((4, _EXECVE_CHECK),),
+    }
+    return _program(_EMULATOR, arguments)
 
 
 def interrupter_program(pid: int, listener: int, proc: int, log: int) -> bytes:
