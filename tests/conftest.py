@@ -23,8 +23,11 @@ IDENTITIES = host.identities()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the same tests ask another program, such as the one madcap replaces."""
+    """Let the same tests ask another program, such as the one madcap replaces; and walk far."""
     parser.addoption("--target", help="the program to run instead of bin/madcap")
+    parser.addoption("--walk-steps", type=int, default=0, help="how many steps to walk (0: few)")
+    parser.addoption("--walk-seed", type=int, default=1, help="which random walks to take")
+    parser.addoption("--walk-first", type=int, default=0, help="the first walk of that seed")
 
 
 @pytest.fixture(scope="session")

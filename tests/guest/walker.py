@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Take walks through file trees: make the calls that a file lists, and print what came of each.
 
-The file holds a list of walks; each is a list of steps [call, arguments, slot], and begins in a
-fresh tree. Arguments are integers; texts (latin-1, with $TREE for the top of the tree); or lists:
-["how", flags, mode, resolve, size], ["times", [[seconds, nanoseconds], ...]], ["value", text],
-["xattr", text, size, flags] and ["out", what, size], a buffer that is shown as *what*. A descriptor
-that a call returns moves to number SLOTS + slot.
+The file holds a list of walks; each is a list of steps [call, arguments, slot, who] and begins in
+a fresh tree. Arguments are integers; texts (latin-1, with $TREE for the top of the tree); or lists,
+see `Walk.argument`. A descriptor that a call returns moves to number SLOTS + slot. *who* is the
+thread that makes the call: 0 the first one, 1 one that shares everything with it, 2 one with a
+working directory and umask of its own, 3 one with descriptors of its own as well.
 """
 
 from __future__ import annotations
@@ -14,23 +14,66 @@ import ctypes
 import fcntl
 import json
 import os
+import queue
+import signal
+import socket
 import stat
 import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import rawcalls
+from walk_shows import Snapshot, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLOTS = 100
+COUNT = 8
+PATIENCE = 20  # Seconds for one step.
 #: Directories between the work directory and the tree, so that dot-dot does not lead far.
-ABOVE = "above/above/above/above"
-SET_BY_US = 1_000_000_000
+ABOVE = "/".join("u" * 24)
 OPENS = ("open", "openat", "openat2", "creat")
+MAKES = ("memfd_create", "eventfd2", "epoll_create1", "timerfd_create", "signalfd4",
+         "inotify_init1", "fanotify_init", "socket")  # fmt: skip
+UNSHARE = {2: 0x200, 3: 0x200 | 0x400}  # CLONE_FS, CLONE_FILES
+DIRT = 0x7EAD_BEEF_0000_0000
+HOLE = rawcalls.guarded_page()
+
+
+class Thread:
+    """A thread that makes the calls it is handed, one at a time."""
+
+    def __init__(self, who: int) -> None:
+        self._work: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, args=(who,))
+        self._thread.start()
+
+    def _run(self, who: int) -> None:
+        if who in UNSHARE and rawcalls.call("unshare", UNSHARE[who]) != 0:
+            raise OSError("unshare")
+        while (work := self._work.get()) is not None:
+            self._done.put(work())
+        if who == 3:
+            os.closerange(SLOTS, SLOTS + 20)
+
+    def __call__(self, work: Callable[[], object]) -> object:
+        """Run *work* in this thread and return its result."""
+        self._work.put(work)
+        return self._done.get()
+
+    def end(self) -> None:
+        """End the thread."""
+        self._work.put(None)
+        self._thread.join()
 
 
 class Walk:
-    """One walk: its tree, and the buffers of the call that is being made."""
+    """One walk: its tree, its threads, and the buffers of the call that is being made."""
 
     def __init__(self, number: int) -> None:
         self.above = os.path.join(os.environ["WORK"], f"walk{number}")
@@ -39,6 +82,8 @@ class Walk:
         self.outs: list[tuple[str, ctypes.Array[ctypes.c_char]]] = []
         self.keep: list[object] = []
         self.over = False
+        self.threads: dict[int, Thread] = {}
+        self.offsets: dict[int, list[int]] = {}
         os.umask(0o022)
         os.closerange(SLOTS, SLOTS + 20)
         os.makedirs(self.tree)
@@ -48,11 +93,16 @@ class Walk:
             os.chmod(above, 0o555)
 
     def _fill(self) -> None:
-        for directory in ("a/b", "b", "c", "locked", "blind"):
+        for directory in ("a/b", "b", "c", "locked", "blind", "many"):
             os.makedirs(directory, exist_ok=True)
         for name in ("f", "g", "a/f", "a/b/g", "locked/f", "blind/f", "none"):
             with open(name, "w") as file:
                 file.write(name)
+        for number in range(12):
+            os.link("g", f"many/{number}-{'n' * (number * 19)}")
+        with open("program", "w") as file:
+            file.write("#!/bin/sh\nexit 3\n")
+        os.chmod("program", 0o755)
         os.chmod("locked", 0o555)
         os.chmod("blind", 0o600)
         os.chmod("none", 0)
@@ -65,7 +115,13 @@ class Walk:
             os.symlink(to, name)
 
     def argument(self, given: object) -> object:
-        """Return one argument of a step as the call takes it."""
+        """Return one argument of a step as the call takes it.
+
+        ["how", flags, mode, resolve], ["words", [64-bit integers]], ["value", text], ["xattr",
+        text, size, flags], ["out", what, size] (a buffer shown as *what*), ["hole"] (no
+        memory), ["half"] (memory that ends after 8 bytes), ["edge", text] (text without its NUL at
+        the end of memory), ["dirty", n] (an int with garbage above), ["me"] (our user id).
+        """
         if isinstance(given, str):
             return given.replace("$TREE", self.tree).encode("latin-1")
         if not isinstance(given, list):
@@ -73,10 +129,22 @@ class Walk:
         kind, *rest = given
         if kind == "value":
             return rest[0].encode("latin-1")
+        if kind == "hole":
+            return HOLE
+        if kind == "half":
+            return HOLE - 8
+        if kind == "edge":
+            text = rest[0].encode("latin-1")
+            ctypes.memmove(HOLE - len(text), text, len(text))
+            return HOLE - len(text)
+        if kind == "dirty":
+            return DIRT | rest[0] & 0xFFFF_FFFF
+        if kind == "me":
+            return os.getuid()
         if kind == "how":
             data = struct.pack("=QQQ", *rest[:3]) + bytes(16)
-        elif kind == "times":
-            data = b"".join(struct.pack("=qq", *pair) for pair in rest[0])
+        elif kind == "words":
+            data = struct.pack(f"={len(rest[0])}q", *rest[0])
         elif kind == "xattr":
             value = ctypes.create_string_buffer(rest[0].encode("latin-1"), 600)
             self.keep.append(value)
@@ -88,25 +156,97 @@ class Walk:
             return buffer
         return ctypes.create_string_buffer(data)
 
-    def step(self, name: str, given: list[object], slot: int) -> object:
-        """Make one call; return what is to be seen of it."""
+    def step(self, name: str, given: list[object], slot: int, who: int = 0) -> object:
+        """Make one call in thread *who*; return what is to be seen of it."""
         if self.over:
             return "over"
+        if who == 0:
+            return self._step(name, given, slot)
+        if who not in self.threads:
+            self.threads[who] = Thread(who)
+        return self.threads[who](lambda: self._step(name, given, slot))
+
+    def _step(self, name: str, given: list[object], slot: int) -> object:
         self.outs, self.keep = [], []
         arguments = [self.argument(one) for one in given]
+        special = getattr(self, "_step_" + name, None)
+        if special is not None:
+            return special(*arguments)
         if name == "creat" and self._blocks(arguments[0]):
             return "skipped"
         result = rawcalls.call(name, *arguments)
         shown: list[object] = [rawcalls.named(result)]
-        if name in OPENS and result >= 0:
+        if name in OPENS + MAKES and result >= 0:
             shown += self._opened(result, SLOTS + slot)
+            if name in MAKES:  # Else a read may wait for ever.
+                fcntl.fcntl(SLOTS + slot, fcntl.F_SETFL, os.O_NONBLOCK)
         elif name in ("chdir", "fchdir") and result == 0:
             shown.append(self._inside(os.getcwd()))
             if shown[-1] == "outside":
                 self._return()
         elif result >= 0:
             shown += [show(what, buffer.raw, result) for what, buffer in self.outs]
+        if name.startswith("getdents") and result > 0 and self.outs:
+            raw = self.outs[0][1].raw
+            at, found = 0, self.offsets.setdefault(int(str(given[0])), [0])
+            while at < result:
+                offset, size = struct.unpack_from("=qH", raw, at + 8)
+                found.append(offset)
+                at += size
         return shown
+
+    # Steps that are no calls of that name
+
+    def _step_seekdir(self, fd: int, number: int) -> object:
+        """Seek to an offset that a listing of *fd* had given."""
+        known = self.offsets.get(fd, [0])
+        result = rawcalls.call("lseek", fd, known[number % len(known)], 0)
+        return rawcalls.named(min(result, 0))
+
+    def _step_events(self, fd: int) -> object:
+        """Read what an inotify descriptor holds."""
+        buffer = ctypes.create_string_buffer(8192)
+        result = rawcalls.call("read", fd, buffer, 8192)
+        if result < 0 or "inotify" not in os.readlink(f"/proc/thread-self/fd/{fd}"):
+            return rawcalls.named(min(result, 0))
+        return show("events", buffer.raw, result)
+
+    def _step_spawn(self, dirfd: int, path: object, flags: int) -> object:
+        """Execute a program in a child; return its status, or what execveat said."""
+        argv, env = (ctypes.c_char_p * 2)(b"name", None), (ctypes.c_char_p * 1)(None)
+        receive, send = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            answer = rawcalls.named(rawcalls.call("execveat", dirfd, path, argv, env, flags))
+            os.write(send, str(answer).encode())
+            os._exit(99)
+        os.close(send)
+        answer = os.read(receive, 99).decode()
+        os.close(receive)
+        status = os.waitpid(pid, 0)[1]
+        # A supervisor reads programs too, before it lets them run.
+        for slot in range(SLOTS, SLOTS + COUNT):
+            self._drain(slot)
+        return [answer, status]
+
+    def _drain(self, fd: int) -> None:
+        try:
+            if "inotify" in os.readlink(f"/proc/thread-self/fd/{fd}"):
+                os.read(fd, 65_536)
+        except OSError:
+            return
+
+    def _step_bind(self, path: bytes) -> object:
+        return self._socket("bind", path)
+
+    def _step_connect(self, path: bytes) -> object:
+        return self._socket("connect", path)
+
+    def _socket(self, name: str, path: bytes) -> object:
+        """Bind or connect a new socket to *path*."""
+        with socket.socket(socket.AF_UNIX) as made:
+            data = struct.pack("=H", socket.AF_UNIX) + path[:107] + b"\0"
+            return rawcalls.named(rawcalls.call(name, made.fileno(), data, len(data)))
 
     def _return(self) -> None:
         """Go back to the tree; where its mode forbids that, the walk is over."""
@@ -125,7 +265,7 @@ class Walk:
     def _opened(self, fd: int, slot: int) -> list[object]:
         """Move *fd* to *slot* and return its number, flags and what it is; it stays in the tree."""
         seen = os.fstat(fd)
-        where = self._inside(os.readlink(f"/proc/self/fd/{fd}"))
+        where = self._inside(os.readlink(f"/proc/thread-self/fd/{fd}"))
         # A file that is opened by way of its pin forgets O_NOFOLLOW; it asks nothing of it anymore.
         flags = [fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NOFOLLOW, fcntl.fcntl(fd, fcntl.F_GETFD)]
         if where == "outside":
@@ -133,104 +273,47 @@ class Walk:
             return [where]
         os.dup2(fd, slot, inheritable=True)
         os.close(fd)
+        self.offsets.pop(slot, None)
         return [where, *flags, oct(seen.st_mode), seen.st_size if stat.S_ISREG(seen.st_mode) else 0]
 
     def _inside(self, path: str) -> str:
         if "/#" in path:  # What O_TMPFILE makes is called by its inode.
             return "nameless"
+        if path.startswith(("anon_inode:", "/memfd:", "socket:")):
+            return path.partition("[")[0] if path[0] == "s" else path
         return path[len(self.tree) :] if path.startswith(self.tree) else "outside"
 
-    def snapshot(self) -> list[object]:
-        """Return every object of the tree: a directory is opened up when its mode was seen."""
+    def end(self) -> list[object]:
+        """End the walk; return what has become of the tree."""
+        for thread in self.threads.values():
+            thread.end()
         os.chdir(self.above)
         os.umask(0o022)
-        found: list[object] = []
-        groups: dict[int, str] = {}
-        self._visit(self.above, found, groups)
-        return sorted(found, key=str)
-
-    def _visit(self, directory: str, found: list[object], groups: dict[int, str]) -> None:
-        os.chmod(directory, 0o700)
-        for name in sorted(os.listdir(os.fsencode(directory))):
-            path = os.path.join(directory, os.fsdecode(name))
-            seen = os.lstat(path)
-            first = groups.setdefault(seen.st_ino, path)
-            content: object = None
-            if stat.S_ISLNK(seen.st_mode):
-                content = os.readlink(path).replace(self.tree, "$TREE")
-            elif stat.S_ISREG(seen.st_mode):
-                os.chmod(path, 0o600)
-                attributes = sorted(
-                    (name, os.getxattr(path, name).decode("latin-1"))
-                    for name in os.listxattr(path)
-                    if name.startswith("user.")
-                )
-                with open(path, "rb") as file:
-                    content = [file.read(200).decode("latin-1"), attributes]
-            relative, alias = (one[len(self.above) :] for one in (path, first))
-            found.append([ascii(relative), ascii(alias), describe(seen), content])
-            if first != path:
-                continue
-            if stat.S_ISDIR(seen.st_mode):
-                self._visit(path, found, groups)
+        return Snapshot(self.above, self.tree).take()
 
 
-def describe(seen: os.stat_result) -> list[object]:
-    """Return what two trees must have in common of an object."""
-    plain = not stat.S_ISDIR(seen.st_mode)
-    return [
-        oct(seen.st_mode), seen.st_nlink, seen.st_uid, seen.st_gid,
-        seen.st_size if plain else -1, when(seen.st_mtime_ns), when(seen.st_atime_ns),
-    ]  # fmt: skip
-
-
-def when(stamp: int) -> int:
-    """Return a time that a step set, or -1 for one that the clock did."""
-    return stamp if stamp < SET_BY_US * 1_000_000_000 else -1
-
-
-def show(what: str, data: bytes, result: int) -> object:
-    """Return the contents of a buffer that a call filled."""
-    if what == "stat":
-        _, _, nlink, mode, uid, gid, _, _, size = struct.unpack_from("=QQQIIIIQq", data)
-        times = struct.unpack_from("=qqqq", data, 72)
-        size = -1 if stat.S_ISDIR(mode) else size
-        stamps = [when(times[i] * 1_000_000_000 + times[i + 1]) for i in (0, 2)]
-        return [oct(mode), nlink, uid, gid, size, *stamps]
-    if what == "statx":
-        mask, _, attributes, nlink, uid, gid, mode, _, _, size = struct.unpack_from(
-            "=IIQIIIHHQQ", data
-        )
-        # A mount's identity may come as the old number or the unique one; directories grow.
-        size = -1 if stat.S_ISDIR(mode) else size
-        return [hex(mask), hex(attributes), nlink, uid, gid, oct(mode), size]
-    if what == "statfs":
-        return list(struct.unpack_from("=qq", data)) + list(struct.unpack_from("=qq", data, 64))
-    if what == "dents":
-        return entries(data[:result])
-    return data[:result].decode("latin-1")
-
-
-def entries(data: bytes) -> list[list[object]]:
-    """Return the names and types in what getdents64(2) wrote."""
-    found: list[list[object]] = []
-    at = 0
-    while at < len(data):
-        size, kind = struct.unpack_from("=HB", data, at + 16)
-        name = data[at + 19 : data.index(0, at + 19)]
-        found.append([name.decode("latin-1"), kind])
-        at += size
-    return found
+def give_up(doing: list[object]) -> None:
+    """Tell which step hangs, and exit."""
+    os.write(2, f"walk, step, call that hangs: {json.dumps(doing)}".encode())
+    os._exit(98)
 
 
 def main() -> None:
     """Take the walks of the file that the first argument names, each a line of output."""
+    if os.getuid() == 0:
+        raise SystemExit("not as root: a walk may reach what is outside of its tree")
     with open(sys.argv[1]) as file:
         walks = json.load(file)
+    doing: list[object] = []
+    signal.signal(signal.SIGALRM, lambda *_: give_up(doing))
     for number, steps in enumerate(walks):
         walk = Walk(number)
-        shown = [walk.step(*step) for step in steps]
-        text = json.dumps([*shown, walk.snapshot()]).replace(walk.tree, "$TREE")
+        shown = []
+        for step in steps:
+            doing[:] = [number, len(shown), step]
+            signal.alarm(PATIENCE)
+            shown.append(walk.step(*step))
+        text = json.dumps([*shown, walk.end()]).replace(walk.tree, "$TREE")
         print(text, flush=True)
 
 
