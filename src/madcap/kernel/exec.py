@@ -41,13 +41,15 @@ def sys_execve(req: Request) -> Reply:
 
 def sys_execveat(req: Request) -> Reply:
     """execveat(2)."""
-    flags = req.u32(4)
+    flags, path = req.u32(4), req.path(1)
+    if not path and not flags & F.AT_EMPTY_PATH:
+        raise OSError(errno.ENOENT, "empty path")
     if flags & ~_FLAGS:
         raise OSError(errno.EINVAL, "flags")
     how = 0 if flags & F.AT_SYMLINK_NOFOLLOW else FOLLOW
     if flags & F.AT_EMPTY_PATH:
         how |= EMPTY
-    return _exec(req, lookup(req, req.i32(0), req.path(1), how), flags)
+    return _exec(req, lookup(req, req.i32(0), path, how), flags)
 
 
 def _exec(req: Request, target: Target, flags: int) -> Reply:
