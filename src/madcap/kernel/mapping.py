@@ -64,6 +64,8 @@ def judge(req: Request) -> tuple[Identity, bytes]:
     if st.st_mode & F.S_IFMT != F.S_IFREG and "allow_unsafe_exec_noreg" not in options:
         raise OSError(errno.EACCES, "not a regular file")
     name = descriptor_name(req, fd)
+    if name[:1] == b"!" and "allow_unsafe_memfd" not in options:
+        raise OSError(errno.EACCES, "a memory file")
     if not st.st_nlink and name[:1] == b"/" and "allow_unsafe_deleted" not in req.policy.flags:
         raise OSError(errno.EPERM, "deleted")
     known = subject(req, name)

@@ -4,6 +4,9 @@
 `Memory` belongs to one thread. A transfer never reaches across a page border that it does not
 need, so that a string which ends before an unmapped page is read like the kernel reads it.
 What was read counts only after the caller found the notification still valid.
+
+/proc/PID/mem disregards page protection: a guest could have an answer written into its own code. So
+whatever trace/memory_access says, it is written to only on a kernel that lacks process_vm_writev.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ class Memory:
         """Move up to *size* bytes; return how many were moved (0 only where *size* is 0)."""
         if size == 0:
             return 0
-        if self._mode != MEM_ONLY:
+        if write or self._mode != MEM_ONLY:
             _pack(self._iov.data, 0, local, size, remote, size)
             if write:
                 done = _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0)
@@ -55,7 +58,7 @@ class Memory:
             if done > 0:
                 return done
             error = get_errno() if done < 0 else errno.EFAULT
-            if self._mode == CROSS_ONLY or error not in (errno.ENOSYS, errno.EPERM):
+            if write or self._mode == CROSS_ONLY or error not in (errno.ENOSYS, errno.EPERM):
                 raise OSError(error, os.strerror(error))
         raise OSError(errno.EFAULT, "only through the buffer")
 
@@ -135,9 +138,9 @@ class Memory:
             return
         try:
             done = self._transfer(True, tid, local, address, size)
-        except OSError:
-            if self._mode == CROSS_ONLY:
-                raise
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise OSError(errno.EFAULT, os.strerror(errno.EFAULT)) from error
             done = self._mem(True, tid, address, size, local)
         if done != size:
             raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
