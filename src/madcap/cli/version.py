@@ -49,6 +49,8 @@ def version() -> str:
 
 def help_text() -> str:
     """Return the help, coloured where a terminal shows it."""
+    from madcap.cli import usage
+
     bold, plain = ("\x1b[1m", "\x1b[0m") if os.isatty(1) else ("", "")
     usages = (
         (" [-acefhlmpqtvxCEPV] [--] {command [arg...]}", "Run a program under madcap."),
@@ -57,10 +59,17 @@ def help_text() -> str:
         (" --el", "Print the command interface as an Emacs Lisp library."),
         (" --sh", "Print the command interface as a shell function."),
     )
-    blocks = [f"$ {bold}madcap{plain}{usage}\n  {what}\n" for usage, what in usages]
+    blocks = [f"$ {bold}madcap{plain}{form}\n  {what}\n" for form, what in usages]
     verses = [_coloured(line, index) + "\n" for index, line in enumerate(_POEM)]
     return (
-        heading() + "\n" + "".join(blocks) + "\n" + "".join(verses) + "\n"
+        heading()
+        + "\n"
+        + "".join(blocks)
+        + "\n"
+        + "".join([row + "\n" for row in usage.rows(usage.MADCAP)])
+        + "\n"
+        + "".join(verses)
+        + "\n"
         "Report bugs with the command line, the output of madcap --check,\n"
         "and the log that SYD_LOG=debug writes.\n"
     )

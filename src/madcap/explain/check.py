@@ -9,6 +9,7 @@ import os
 from madcap import events
 from madcap.cli import complaint, environment
 from madcap.cli.options import Scanner
+from madcap.cli.usage import COMMON, Option
 from madcap.errors import PolicyError, UsageError
 from madcap.explain import screen
 from madcap.explain.recorded import Recorded, is_file
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from madcap.errors import Origin
 
 OPTIONS: Final = (
-    screen.Option("e", None, "VAR=VALUE", "set a variable that the files refer to"),
-    screen.Option("j", "json", None, "print one JSON object instead of text"),
-    *screen.COMMON,
+    Option("e", None, "VAR=VALUE", "set a variable that the files refer to"),
+    Option("j", "json", None, "print one JSON object instead of text"),
+    *COMMON,
 )
 USAGE: Final = "madcap-check [-jhV] [-e VAR=VALUE] [--] FILE..."
 PURPOSE: Final = "Read rules files without running anything, and say what is wrong with them."

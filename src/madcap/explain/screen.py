@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from madcap.cli import complaint
+from madcap.cli.usage import rows
 from madcap.cli.version import heading, version
 from madcap.errors import MadcapError, PolicyError, UsageError
 
@@ -14,42 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Final
 
+    from madcap.cli.usage import Option
     from madcap.errors import Origin
 
 USAGE: Final = 128  # A command line, or a configuration, that cannot be understood.
 BROKEN: Final = 101  # A mistake of ours.
 INTERRUPTED: Final = 130
-
-
-class Option:
-    """An option: its letter, its long name, what its value is called, what it does."""
-
-    __slots__ = ("letter", "text", "value", "word")
-
-    def __init__(self, letter: str | None, word: str | None, value: str | None, text: str) -> None:
-        self.letter = letter
-        self.word = word
-        self.value = value
-        self.text = text
-
-    @property
-    def forms(self) -> list[str]:
-        """How the option is written."""
-        found = [f"-{self.letter}"] if self.letter else []
-        if self.word:
-            found.append(f"--{self.word}")
-        return found
-
-    @property
-    def name(self) -> str:
-        """What a scanner calls it."""
-        return self.letter or self.word or ""
-
-
-COMMON: Final = (
-    Option("h", "help", None, "print this help"),
-    Option("V", "version", None, "print the version"),
-)
 
 
 def tables(options: Sequence[Option]) -> tuple[frozenset[str], dict[str, str]]:
@@ -73,9 +44,7 @@ def help_lines(
     yield f"$ {on}{name}{off} {rest}"
     yield f"  {purpose}"
     yield ""
-    for option in options:
-        forms = ", ".join(option.forms) + (f" {option.value}" if option.value else "")
-        yield f"  {forms:<24} {option.text}"
+    yield from rows(options)
     yield ""
     yield "Exit status:"
     for number, meaning in statuses:

@@ -13,6 +13,7 @@ from madcap.cli import complaint, environment
 from madcap.cli.main import Invocation, apply_settings
 from madcap.cli.options import Scanner
 from madcap.cli.session import Session
+from madcap.cli.usage import COMMON, Option
 from madcap.errors import MadcapError, UsageError
 from madcap.explain import screen
 from madcap.explain.log import Violation, name_of, violations
@@ -28,18 +29,18 @@ if TYPE_CHECKING:
     from madcap.policy.domain import Domain
 
 OPTIONS: Final = (
-    screen.Option("p", "profile", "NAME", "apply a built-in profile, as madcap does"),
-    screen.Option("P", None, "FILE", "apply a rules file, as madcap does"),
-    screen.Option("m", None, "COMMAND", "carry out one command, as madcap does"),
-    screen.Option("e", None, "VAR=VALUE", "set, pass or unset a variable, as madcap does"),
-    screen.Option("t", None, "DURATION", "set the timeout, as madcap does"),
-    screen.Option("x", None, None, "apply the profile `trace', as madcap does"),
-    screen.Option("f", None, None, "apply the profile `user' last, as madcap does"),
-    screen.Option("l", "login", None, "the same as -f"),
-    screen.Option("d", "domain", "NAME", "ask this domain instead of the active one"),
-    screen.Option(None, "log", "FILE", "explain each violation in a log (- is standard input)"),
-    screen.Option("j", "json", None, "print one JSON object instead of text"),
-    *screen.COMMON,
+    Option("p", "profile", "NAME", "apply a built-in profile, as madcap does"),
+    Option("P", None, "FILE", "apply a rules file, as madcap does"),
+    Option("m", None, "COMMAND", "carry out one command, as madcap does"),
+    Option("e", None, "VAR=VALUE", "set, pass or unset a variable, as madcap does"),
+    Option("t", None, "DURATION", "set the timeout, as madcap does"),
+    Option("x", None, None, "apply the profile `trace', as madcap does"),
+    Option("f", None, None, "apply the profile `user' last, as madcap does"),
+    Option("l", "login", None, "the same as -f"),
+    Option("d", "domain", "NAME", "ask this domain instead of the active one"),
+    Option(None, "log", "FILE", "explain each violation in a log (- is standard input)"),
+    Option("j", "json", None, "print one JSON object instead of text"),
+    *COMMON,
 )
 USAGE: Final = "madcap-why [-fhjlxV] [-epPmtd VALUE] CAPABILITY TARGET | --log FILE"
 PURPOSE: Final = "Say which line of a policy allows or denies something, and which would change it."
