@@ -31,7 +31,7 @@ SIGALRM = 14
 _FATAL = 101
 #: Seconds without a registered call after which the thread sleeps until one comes.
 LINGER = 0.02
-_READ = 1408  # Bytes: more than the signal lines of a status file are deep.
+_READ = 1408  # Bytes: the signal lines of a status file come before.
 
 
 class Interrupter:
@@ -106,12 +106,13 @@ class Interrupter:
                 self._wake.acquire()
                 self._changed = self.now()
             else:
+                start = time.thread_time()
                 close_all(self, ended)
                 self.watch.round(entries)
+                cost = time.thread_time() - start
                 if entries != known:
                     self._changed = now
                     known = entries
-                cost = self.now() - now
             time.sleep(pace(now - self._changed, cost))
 
     # The world of the watch

@@ -60,8 +60,9 @@ BRISK = 0.001  # Seconds between two rounds while things happen,
 CALM = 0.003  # where nothing happened for
 CALM_AFTER = 1.0  # this long,
 SLOWEST = 0.008  # and at most, however many calls are blocked.
-#: Rounds take at most one part in this many of a CPU's time, up to `SLOWEST`.
-SHARE = 10
+#: Up to that, a round is followed by this many times its own length of sleep: it takes a fifth of
+#: a CPU at most, a tenth where nothing happens.
+BRISK_REST, CALM_REST = 4, 9
 
 
 class Entry:
@@ -115,10 +116,11 @@ def numbers(signals: int) -> list[int]:
 def pace(quiet: float, cost: float) -> float:
     """Return how many seconds to sleep until the next round.
 
-    *quiet* is for how many seconds nothing happened, *cost* how many the last round took.
+    *quiet* is for how many seconds nothing happened, *cost* how much CPU time the last round took.
     """
-    least = BRISK if quiet < CALM_AFTER else CALM
-    return min(max(least, cost * (SHARE - 1)), SLOWEST)
+    if quiet < CALM_AFTER:
+        return min(max(BRISK, cost * BRISK_REST), SLOWEST)
+    return min(max(CALM, cost * CALM_REST), SLOWEST)
 
 
 def close_all(world: World, entries: Iterable[Entry]) -> None:

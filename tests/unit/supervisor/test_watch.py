@@ -179,6 +179,7 @@ def test_rounds_are_brisk_while_things_happen_and_calm_later() -> None:
     assert pace(quiet=watch.CALM_AFTER + 1, cost=0.0) == watch.CALM
 
 
-def test_rounds_take_a_tenth_of_a_cpu_at_most_up_to_a_limit() -> None:
-    assert pace(quiet=0.0, cost=0.0005) == pytest.approx(0.0045)
-    assert pace(quiet=0.0, cost=1.0) == watch.SLOWEST
+def test_rounds_take_a_fifth_or_a_tenth_of_a_cpu_at_most_up_to_a_limit() -> None:
+    assert pace(quiet=0.0, cost=0.0005) == pytest.approx(0.002)
+    assert pace(quiet=5.0, cost=0.0005) == pytest.approx(0.0045)
+    assert pace(quiet=0.0, cost=1.0) == pace(quiet=5.0, cost=1.0) == watch.SLOWEST
