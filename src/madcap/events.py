@@ -8,8 +8,9 @@ printable ASCII; otherwise the whole string is replaced by its hex digits, so th
 names can move the cursor of who reads the log.
 
 Emitting never raises and never judges: a log that cannot be written must not change what a guest is
-allowed. Nothing here is imported from the rest of madcap, and nothing costly from the library
-(`json` takes 4 ms).
+allowed. Nor does it wait for ever: where nobody reads the log for a second, records are dropped
+until somebody does, who is told how many. Nothing here is imported from the rest of madcap, and
+nothing costly from the library (`json` takes 4 ms).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import _thread
 import errno
 import fcntl
 import os
+import select
+import stat
 import time
 
 TYPE_CHECKING = False
@@ -42,6 +45,9 @@ _COUNTED: Final = (
 )  # fmt: skip
 
 _COMMAND_LIMIT: Final = 256  # Bytes of a command line that a record shows.
+PATIENCE: Final = 1.0  # Seconds that a record waits for somebody to read the log.
+_RWF_NOWAIT: Final = 8  # pwritev2(2)
+_ROOM: Final = 256  # Bytes
 _CELLS: Final = 4096  # Kinds of record remembered; a guest chooses paths, so there is an end.
 
 level: int = WARN
@@ -51,9 +57,12 @@ interval: int = 5_000_000_000  # Nanoseconds; 0 lifts the limit.
 fd: int = 2  # Negative: no log at all.
 pretty: bool = False
 identity: str = ""  # 64 hex digits, the value of SYD_ID.
+lost: int = 0  # Records that could not be written since the last one that could.
 bugs: int = 0  # Exceptions of our own that were caught and answered with a refusal.
 
 _lock = _thread.allocate_lock()
+_direct = False  # Whether write(2) can't block on the log: a file, or a terminal opened so.
+_cut = False  # Whether the last record is not complete.
 _alias: tuple[int, str] = (0, "")  # The process that last wrote a record, and its readable name.
 _cells: dict[int, list[int]] = {}  # Hash of a record: [end of its window, seen, suppressed].
 
@@ -115,11 +124,27 @@ def configure(environ: Mapping[bytes, bytes]) -> None:
         return
     try:
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+        _prevent_blocking()
         pretty = b"SYD_FORCE_TTY" in environ or (b"SYD_QUIET_TTY" not in environ and os.isatty(fd))
     except OSError:
         if given is not None:
             raise
         fd = -1  # Started without standard error: then there is no log.
+
+
+def _prevent_blocking() -> None:
+    """See to it that writing the log does not block: terminals know no RWF_NOWAIT."""
+    global fd, _direct
+    mode = os.fstat(fd).st_mode
+    _direct = stat.S_ISREG(mode)
+    if not stat.S_ISCHR(mode):
+        return
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_APPEND | os.O_CLOEXEC
+    try:
+        fd = os.open(f"/proc/self/fd/{fd}", flags)
+    except OSError:  # Somebody else's terminal. It is asked for room before.
+        return
+    _direct = True
 
 
 def _writable(given: bytes) -> int:
@@ -381,14 +406,66 @@ def _render(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def _write(line: str) -> None:
-    """Write all of *line* to the log, one record at a time."""
-    data = memoryview(line.encode("utf-8", "backslashreplace"))
+    """Write all of *line* to the log, one record at a time; or drop it where nobody reads."""
+    global lost
+    data = line.encode("utf-8", "backslashreplace")
     with _lock:
-        while data:
-            try:
-                data = data[os.write(fd, data) :]
-            except BlockingIOError:
-                time.sleep(0.01)
+        patience = PATIENCE
+        if lost:  # Waited for in vain before: nobody is kept waiting again.
+            data = b'{"ctx":"log","op":"lost","count":%d}\n' % lost + data
+            patience = 0.0
+        if (patience or _has_room(0)) and _put(data, patience):
+            lost = 0
+        else:
+            lost += 1
+
+
+def _put(data: bytes, patience: float) -> bool:
+    """Write *data* to the log; return False if that could not be done within *patience* seconds.
+
+    What was written of it by then stays; the next record begins on a line of its own.
+    """
+    global _cut
+    view = memoryview(b"\n" + data if _cut else data)
+    deadline = time.monotonic() + patience
+    while view:
+        written = _put_some(view)
+        view = view[written:]
+        if written:
+            _cut = bool(view)
+            continue
+        left = deadline - time.monotonic()
+        if left <= 0 or not _has_room(left):
+            return False
+    return True
+
+
+def _put_some(view: memoryview) -> int:
+    """Write what the log takes without blocking; return how many bytes that was.
+
+    The guest may share the descriptor, so it is not made non-blocking.
+    """
+    if _direct:
+        try:
+            return os.write(fd, view)
+        except BlockingIOError:
+            return 0
+    try:
+        return os.pwritev(fd, (view,), -1, _RWF_NOWAIT)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+    # An older kernel's pipe: one that has room takes this much without blocking.
+    return os.write(fd, view[:_ROOM]) if _has_room(0) else 0
+
+
+def _has_room(seconds: float) -> bool:
+    """Wait until the log can be written, or *seconds* are over; tell whether it can."""
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(seconds * 1000))
 
 
 _WORDS: Final = (

@@ -21,7 +21,7 @@ _INTERPRETER = (
     "getegid", "gettimeofday", "madvise", "mmap", "mprotect", "mremap", "munmap", "nanosleep",
     "poll", "ppoll", "prctl", "restart_syscall", "rseq", "rt_sigprocmask", "rt_sigreturn",
     "sched_yield", "select", "pselect6", "set_robust_list", "sigaltstack", "time", "write", "uname",
-    "sched_getaffinity", "membarrier",
+    "sched_getaffinity", "membarrier", "pwritev2",
 )  # fmt: skip
 
 #: Opening files: the road of imports and tracebacks, which nobody needs any more.
@@ -85,7 +85,7 @@ def interrupter_program(pid: int, listener: int, proc: int, log: int) -> bytes:
         "readlinkat": ((0, proc),),
     }
     if log >= 0:
-        arguments["write"] = ((0, log),)
+        arguments["write"] = arguments["pwritev2"] = ((0, log),)
     return _program(_INTERRUPTER, arguments)
 
 
