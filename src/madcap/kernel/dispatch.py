@@ -63,7 +63,8 @@ class Dispatcher:
             # A number of more than 16 bits is none that a guest may see.
             self._answer(ident, 0, number if 0 < number < 4096 else errno.ENOSYS, 0)
         except Gone:
-            pass  # Nobody waits for an answer.
+            # Nobody should wait for this any more. If somebody does after all, not for ever.
+            self._answer(ident, 0, errno.ESRCH, 0)
         except Interrupted:
             self._answer(ident, 0, F.ERESTARTSYS, 0)
         except Panic:

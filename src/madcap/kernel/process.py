@@ -9,7 +9,6 @@ import struct
 
 from madcap import events
 from madcap.kernel.reply import Continue
-from madcap.linux.fs import openat2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,19 +34,14 @@ def sys_pidfd_open(req: Request) -> Reply:
 
 def _is_supervisor(req: Request, pid: int) -> bool:
     """Tell whether *pid* is the supervisor or one of its threads."""
-    if pid == req.host.pid:
-        return True
-    try:
-        os.close(openat2(req.host.proc, b"self/task/%d" % pid, os.O_PATH))
-    except OSError:
-        return False
-    return True
+    return pid == req.host.pid or _found(req, b"self/task/%d" % pid)
 
 
-def _exists(req: Request, pid: int) -> bool:
+def _found(req: Request, path: bytes) -> bool:
+    """Tell whether *path* is there below /proc. Takes no descriptor: they may be used up."""
     try:
-        os.close(openat2(req.host.proc, b"%d" % pid, os.O_PATH))
-    except OSError:
+        os.stat(path, dir_fd=req.host.proc)
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return True
 
@@ -112,7 +106,7 @@ def _thread(req: Request, ids: tuple[int, ...], signal: int) -> Reply:
 
 
 def _protect(req: Request, pid: int) -> None:
-    if _is_supervisor(req, pid) or not _exists(req, pid):
+    if _is_supervisor(req, pid) or not _found(req, b"%d" % pid):
         raise OSError(errno.ESRCH, "hidden")
 
 

@@ -191,7 +191,7 @@ class Request:
             raise OSError(errno.EBADF, "bad descriptor")
         try:
             pidfd = pidfd_of_thread(self.tid)
-        except OSError as error:
+        except ProcessLookupError as error:
             raise Gone from error
         self.shares = True
         try:
@@ -236,7 +236,7 @@ class Request:
 
         try:
             pidfd = pidfd_open(self.tgid)
-        except OSError as error:
+        except ProcessLookupError as error:
             raise Gone from error
         try:
             self.alive()
