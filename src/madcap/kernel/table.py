@@ -119,7 +119,7 @@ def _exec(_c: Conditions) -> bool:
 
 def _stat(c: Conditions) -> bool:
     return (
-        c.on(C.STAT)
+        c.on(C.STAT | C.WALK)
         or c.off("allow_unsafe_stat_cdev")
         or c.off("allow_unsafe_stat_bdev")
         or c.unlocked
@@ -128,12 +128,19 @@ def _stat(c: Conditions) -> bool:
 
 def _open(c: Conditions) -> bool:
     wanted = C.TRUNCATE | C.CHMOD | C.CHATTR | C.READ | C.READDIR | C.WRITE | C.CREATE | C.MKTEMP
+    wanted |= C.WALK
     return c.on(wanted) or c.off("allow_unsafe_magiclinks") or c.masks or c.readable
 
 
 def _on(mask: int, *, masks: bool = True) -> When:
+    """Return the condition of a call that takes a name: the walk category hides those from all."""
     if masks:
-        return lambda c: c.on(mask) or c.masks
+        return lambda c: c.on(mask | C.WALK) or c.masks
+    return lambda c: c.on(mask | C.WALK)
+
+
+def _only(mask: int) -> When:
+    """Return the condition of a call that takes no name."""
     return lambda c: c.on(mask)
 
 
@@ -159,15 +166,16 @@ def _kill(c: Conditions) -> bool:
 
 
 def _xattr_read(c: Conditions) -> bool:
-    return c.on(C.READ) or c.off("allow_unsafe_xattr") or c.unlocked
+    return c.on(C.READ | C.WALK) or c.off("allow_unsafe_xattr") or c.unlocked
 
 
 def _xattr_write(c: Conditions) -> bool:
-    return c.on(C.CHATTR) or c.off("allow_unsafe_xattr") or c.masks
+    return c.on(C.CHATTR | C.WALK) or c.off("allow_unsafe_xattr") or c.masks
 
 
 def _notify(c: Conditions) -> bool:
-    return c.on(C.NOTIFY) or c.off("allow_unsafe_notify_bdev") or c.off("allow_unsafe_notify_cdev")
+    switches = ("allow_unsafe_notify_bdev", "allow_unsafe_notify_cdev")
+    return c.on(C.NOTIFY | C.WALK) or any(map(c.off, switches))
 
 
 def _anonymous(c: Conditions) -> bool:
@@ -205,11 +213,12 @@ def _socketpair(c: Conditions) -> bool:
 
 
 def _bind(c: Conditions) -> bool:
-    return c.on(C.NET_BIND) or c.unlocked or "bind" in c.moves
+    return c.on(C.NET_BIND | C.WALK) or c.unlocked or "bind" in c.moves
 
 
 def _connect(c: Conditions) -> bool:
-    return c.on(C.NET_CONNECT) or c.blocks or c.unlocked or "connect" in c.moves
+    wanted = C.NET_CONNECT | C.WALK
+    return c.on(wanted) or c.blocks or c.unlocked or "connect" in c.moves
 
 
 def _sendmsg(c: Conditions) -> bool:
@@ -233,7 +242,7 @@ def _chdir(c: Conditions) -> bool:
 
 
 def _chdirs(c: Conditions) -> bool:
-    return c.on(C.CHDIR) or "chdir" in c.moves
+    return c.on(C.CHDIR | C.WALK) or "chdir" in c.moves
 
 
 def _mmap(c: Conditions) -> bool:
@@ -277,8 +286,8 @@ TABLE: Final = (
     Row("fstatfs",            stat.sys_fstatfs,                 _on(C.STAT, masks=False)),
     Row("readlink",           stat.sys_readlink,                _on(C.READLINK, masks=False)),
     Row("readlinkat",         stat.sys_readlinkat,              _on(C.READLINK, masks=False)),
-    Row("getdents",           dents.sys_getdents,               _on(C.LIST, masks=False)),
-    Row("getdents64",         dents.sys_getdents64,             _on(C.LIST, masks=False)),
+    Row("getdents",           dents.sys_getdents,               _only(C.LIST)),
+    Row("getdents64",         dents.sys_getdents64,             _only(C.LIST)),
     Row("mkdir",              change.sys_mkdir,                 _on(C.MKDIR)),
     Row("mkdirat",            change.sys_mkdirat,               _on(C.MKDIR)),
     Row("mknod",              change.sys_mknod,                 _on(_MKNOD)),
@@ -354,7 +363,7 @@ TABLE: Final = (
     Row("pipe2",              anonymous.sys_pipe2,              _anonymous),
     Row("memfd_create",       anonymous.sys_memfd_create,       _memfd),
     Row("memfd_secret",       anonymous.sys_memfd_secret,       _secret),
-    Row("ioctl",              device.sys_ioctl,                 _on(C.IOCTL, masks=False)),
+    Row("ioctl",              device.sys_ioctl,                 _only(C.IOCTL)),
     Row("shmget",             sysv.sys_shmget,                  _shm),
     Row("shmctl",             sysv.sys_shmctl,                  _shm),
     Row("shmat",              sysv.sys_shmat,                   _shm),

@@ -37,6 +37,33 @@ def test_a_category_that_is_on_is_trapped() -> None:
     assert {"readlink", "readlinkat", "getdents64", "mkdir", "rename"} <= notify
 
 
+def test_every_call_that_takes_a_name_is_seen_where_names_are_hidden() -> None:
+    """The walk category hides what it denies from all calls, whatever else is off."""
+    switches = [
+        f"trace/{name}:1"
+        for name in (
+            "allow_unsafe_magiclinks", "allow_unsafe_memfd", "allow_unsafe_notify_bdev",
+            "allow_unsafe_notify_cdev", "allow_unsafe_stat_bdev", "allow_unsafe_stat_cdev",
+            "allow_unsafe_xattr",
+        )
+    ]  # fmt: skip
+    wanted = {
+        "access", "bind", "chmod", "chown", "connect", "creat", "execve", "execveat", "faccessat2",
+        "fanotify_mark", "fchmodat", "fchmodat2", "fchownat", "futimesat", "getxattr", "getxattrat",
+        "inotify_add_watch", "lchown", "lgetxattr", "link", "linkat", "listxattr", "listxattrat",
+        "llistxattr", "lremovexattr", "lsetxattr", "lstat", "mkdir", "mkdirat", "mknod", "mknodat",
+        "newfstatat", "open", "openat", "openat2", "readlink", "readlinkat", "removexattr",
+        "removexattrat", "rename", "renameat", "renameat2", "rmdir", "sendmsg", "sendto",
+        "setxattr", "setxattrat", "stat", "statfs", "statx", "symlink", "symlinkat", "truncate",
+        "unlink", "unlinkat", "utime", "utimensat", "utimes",
+    }  # fmt: skip
+    off = conditions("sandbox/all:off", *switches)
+    assert plan(off)[1] & wanted == {"execve", "execveat"}
+    hidden = conditions("sandbox/all:off", "sandbox/walk:on", *switches)
+    assert plan(hidden)[1] >= wanted
+    assert stops(hidden) >= {"chdir", "fchdir"}
+
+
 def test_signals_are_seen_only_where_the_kernel_does_not_scope_them() -> None:
     assert "kill" not in plan(conditions())[1]
     assert {"kill", "tkill", "tgkill"} <= plan(conditions(scoped=False))[1]
