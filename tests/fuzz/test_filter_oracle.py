@@ -94,6 +94,7 @@ def any_plan(draw: st.DrawFn) -> Plan:
         fake_root=draw(st.booleans()),
         io_uring=draw(st.booleans()),
         memory=draw(st.booleans()),
+        unasked=draw(subset(["accept", "accept4", "socket", "socketpair"])),
     )
 
 

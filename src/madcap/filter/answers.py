@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 _SIGN = 0x8000_0000
 _SOL_SOCKET = 1
 _MSG_OOB = 1
+_PEER_OPTIONS = (17, 77)  # SO_PEERCRED, SO_PEERPIDFD
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_TYPE_MASK = 0xF
+_PLAIN_TYPES = (1, 2, 5)  # SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET
 
 _FUTEX_MASK = 0xFFFF_F87F  # Without the flags: private, clock, size.
 # Wait, wake, fd, requeue, cmp_requeue, wake_op, wait_bitset, wake_bitset: all but those with
@@ -129,9 +133,38 @@ def _sigaction(answering: Answering, name: str) -> int:
 
 
 def _getsockopt(answering: Answering, name: str) -> int:
+    """Two options tell of processes, and ours may be among them."""
+    asm = answering.build.asm
     hooked = answering.then(name, answering.hook(name, ALLOW))
     allow = answering.then(name, ALLOW)
-    return answering.build.asm.test(low(1), EQUAL, _SOL_SOCKET, hooked, allow)
+    options = asm.lookup(low(2), dict.fromkeys(_PEER_OPTIONS, hooked), allow)
+    return asm.test(low(1), EQUAL, _SOL_SOCKET, options, allow)
+
+
+def _socket(answering: Answering, name: str) -> int:
+    """No process is refused a UNIX socket, nor one for TCP, UDP and their like."""
+    asm = answering.build.asm
+    hooked = answering.plain(name)
+    if name not in answering.build.plan.unasked:
+        return hooked
+    allow = answering.then(name, ALLOW)
+    inet = asm.lookup(low(1), dict.fromkeys(_PLAIN_TYPES, allow), hooked, _TYPE_MASK)
+    return asm.lookup(low(0), {_AF_UNIX: allow, _AF_INET: inet, _AF_INET6: inet}, hooked)
+
+
+def _socketpair(answering: Answering, name: str) -> int:
+    hooked = answering.plain(name)
+    if name not in answering.build.plan.unasked:
+        return hooked
+    return answering.build.asm.test(low(0), EQUAL, _AF_UNIX, answering.then(name, ALLOW), hooked)
+
+
+def _accept(answering: Answering, name: str) -> int:
+    """Who doesn't ask for the peer's address gets none that we would have to put right."""
+    hooked = answering.plain(name)
+    if name not in answering.build.plan.unasked:
+        return hooked
+    return answering.build.asm.null(1, answering.then(name, ALLOW), hooked)
 
 
 def _recvfrom(answering: Answering, name: str) -> int:
@@ -309,6 +342,8 @@ def _prctl(answering: Answering, name: str) -> int:
 
 
 ANSWERS: dict[str, Answer] = {
+    "accept": _accept,
+    "accept4": _accept,
     "bpf": _bpf,
     "chroot": _chroot,
     "futex": _futex,
@@ -326,6 +361,8 @@ ANSWERS: dict[str, Answer] = {
     "sendto": _sendto,
     "signalfd": _signalfd,
     "signalfd4": _signalfd,
+    "socket": _socket,
+    "socketpair": _socketpair,
     "syslog": _syslog,
 }
 for _name in calls.KILL_FAMILY.split():

@@ -20,7 +20,8 @@ class Plan:
     request the later counts. *uid* and *gid* are the real, effective and saved ids of the program:
     a call that asks for those changes nothing and is not treated as an attempt on a system
     account. *memory* tells that memory use is watched, *scoped_signals* that the kernel keeps
-    signals inside.
+    signals inside. *unasked* are calls out of `notify` (socket, socketpair, accept, accept4) whose
+    plain forms nothing is asked about.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Plan:
         "scoped_signals",
         "trace",
         "uid",
+        "unasked",
     )
 
     def __init__(
@@ -59,6 +61,7 @@ class Plan:
         fake_root: bool = False,
         io_uring: bool = False,
         memory: bool = False,
+        unasked: frozenset[str] = frozenset(),
     ) -> None:
         self.machine = machine
         self.options = options
@@ -75,6 +78,7 @@ class Plan:
         self.fake_root = fake_root
         self.io_uring = io_uring
         self.memory = memory
+        self.unasked = unasked
 
 
 class Program:

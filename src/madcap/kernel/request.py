@@ -18,7 +18,7 @@ from madcap.kernel.reply import Gone
 from madcap.linux._call import Buffer, get_errno
 from madcap.linux.fs import open_with, openat2_how, readlinkat
 from madcap.linux.memory import CROSS_ONLY, Memory
-from madcap.linux.process import pidfd_getfd, pidfd_of_thread, read_file, status_field
+from madcap.linux.process import PIDFD_THREAD, pidfd_getfd, pidfd_open, read_file, status_field
 from madcap.linux.seccomp import ADDFD
 
 TYPE_CHECKING = False
@@ -35,17 +35,20 @@ class Request:
 
     __slots__ = (
         "_addfd",
-        "_id_buffer", "_ids", "_owned", "_tgid", "args", "host", "id", "memory", "name", "number",
-        "policy", "scratch", "shares", "tid",
+        "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args", "host", "id",
+        "memory", "name", "number", "policy", "scratch", "shares", "tid", "words",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
         self.host = host
         self.memory = Memory(host.proc, memory_access)
         self.scratch = Buffer(8192)
+        self.words = Buffer(32)  #: For answers of the kernel that are a few integers.
         self._id_buffer = bytearray(8)
         self._addfd = bytearray(ADDFD.size)
         self._owned: list[int] = []
+        self._pidfd = -1
+        self._pidfd_tid = 0
         self.id = self.tid = self.number = self._tgid = 0
         self.name = ""
         #: What we hold may keep a close or removal of the caller's from having its effect: it is
@@ -189,18 +192,43 @@ class Request:
         """A duplicate of the caller's descriptor *number*: the same open file description."""
         if number < 0:
             raise OSError(errno.EBADF, "bad descriptor")
+        if self._pidfd_tid != self.tid:
+            self._open_pidfd()
         try:
-            pidfd = pidfd_of_thread(self.tid)
-        except ProcessLookupError as error:
-            raise Gone from error
+            fd = pidfd_getfd(self._pidfd, number)
+        except ProcessLookupError:  # The thread we knew is gone, and another has its number.
+            self._open_pidfd()
+            fd = pidfd_getfd(self._pidfd, number)
         self.shares = True
-        try:
-            self.alive()
-            fd = pidfd_getfd(pidfd, number)
-        finally:
-            os.close(pidfd)
         self._owned.append(fd)
         return fd
+
+    def _open_pidfd(self) -> None:
+        """Open a descriptor of the caller's thread, which stays for its next calls.
+
+        It never comes to mean another thread, while that of a process (before Linux 6.9) could
+        still be good when the number of the thread has gone to another process.
+        """
+        self.close()
+        try:
+            try:
+                self._pidfd = pidfd_open(self.tid, PIDFD_THREAD)
+                known = self.tid
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                self._pidfd = pidfd_open(self.tid)
+                known = 0
+        except ProcessLookupError as error:
+            raise Gone from error
+        self.alive()
+        self._pidfd_tid = known
+
+    def close(self) -> None:
+        """Close what is kept from one call to the next."""
+        pidfd, self._pidfd, self._pidfd_tid = self._pidfd, -1, 0
+        if pidfd >= 0:
+            os.close(pidfd)
 
     def install(self, fd: int, *, cloexec: bool) -> int:
         """Give the caller a duplicate of our *fd*; return its number there.
@@ -232,7 +260,7 @@ class Request:
 
     def signal(self, signal: int) -> None:
         """Send *signal* to the caller's process."""
-        from madcap.linux.process import pidfd_open, pidfd_send_signal
+        from madcap.linux.process import pidfd_send_signal
 
         try:
             pidfd = pidfd_open(self.tgid)

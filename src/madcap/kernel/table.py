@@ -33,7 +33,9 @@ from madcap.kernel.net import message as net_message
 from madcap.kernel.net import name as net_name
 from madcap.kernel.net import receive as net_receive
 from madcap.kernel.net import send as net_send
+from madcap.kernel.net.install import MARKS
 from madcap.linux._call import NUMBERS
+from madcap.policy import actions
 from madcap.policy import categories as C
 
 TYPE_CHECKING = False
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from madcap.kernel.dispatch import Handlers
     from madcap.kernel.reply import Reply
     from madcap.kernel.request import Request
+    from madcap.policy.domain import Domain
     from madcap.policy.sandbox import Sandbox
 
     Handler = Callable[[Request], Reply]
@@ -57,7 +60,8 @@ class Conditions:
     *readable*: it may at least be read; *masks*: some path may be masked; *scoped*: the kernel
     keeps signals inside (Landlock); *by_status*: the interrupter wants to know of signal handlers;
     *moves*: kinds of event that lead from one domain to another. A filter is for good, so all
-    domains count, whichever is active.
+    domains count, whichever is active. *unasked*: the calls whose plain forms nobody has to look
+    at (see `Plan`).
     """
 
     __slots__ = (
@@ -69,6 +73,7 @@ class Conditions:
         "options",
         "readable",
         "scoped",
+        "unasked",
         "unlocked",
     )
 
@@ -85,6 +90,22 @@ class Conditions:
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.blocks = any(domain.blocklist is not None for domain in sandbox.domains.values())
         self.moves = {move.kind for domain in sandbox.domains.values() for move in domain.moves}
+        self.unasked = self._unasked(list(sandbox.domains.values()))
+
+    def _unasked(self, domains: list[Domain]) -> frozenset[str]:
+        """Return the calls about sockets whose answer is known for as long as the sandbox lives."""
+        flags = set().union(*(domain.flags for domain in domains))
+        if self.unlocked or flags & MARKS or self.moves:
+            return frozenset()
+        names = set()
+        if not self.blocks:
+            names |= {"accept", "accept4"}
+        if "force_local_net" not in flags and "deny_passrights" not in self.options:
+            names.add("socket")
+            unnamed = [domain.check(C.NET_BIND, b"!unnamed")[0] for domain in domains]
+            if all(action == actions.ALLOW for action in unnamed):
+                names.add("socketpair")
+        return frozenset(names)
 
     def on(self, mask: int) -> bool:
         """Tell whether any category of *mask* is on in any domain."""

@@ -61,6 +61,8 @@ ADDRESS_MAX = 128  #: sizeof(struct sockaddr_storage)
 #: struct msghdr: name, its length, iovec, count, control data, its length, flags.
 MSGHDR = struct.Struct("=QIxxxxQQQQixxxx")
 IOVEC = struct.Struct("=QQ")
+_FOUR = (4).to_bytes(4, "little")
+_SIXTEEN = (16).to_bytes(4, "little")
 CMSGHDR = struct.Struct("=Qii")
 
 _socket, _NR_socket = direct("socket", c_int, c_int, c_int)
@@ -159,14 +161,22 @@ def getsockopt(fd: int, level: int, name: int, size: int) -> bytes:
     return bytes(value.data[: min(length, size)])
 
 
-def option(fd: int, name: int) -> int:
-    """Return the int option *name* of level SOL_SOCKET."""
-    return int.from_bytes(getsockopt(fd, SOL_SOCKET, name, 4), "little", signed=True)
+def option(fd: int, name: int, room: Buffer) -> int:
+    """Return the int option *name* of level SOL_SOCKET; the first 8 bytes of *room* are used."""
+    data, address = room.data, room.address
+    data[4:8] = _FOUR
+    if _getsockopt(_NR_getsockopt, fd, SOL_SOCKET, name, address, address + 4) < 0:
+        raise failure("getsockopt")
+    return int.from_bytes(data[:4], "little", signed=True)
 
 
-def has_timeout(fd: int, name: int) -> bool:
-    """Tell whether the time-out *name* (SO_SNDTIMEO, SO_RCVTIMEO) is set."""
-    return any(getsockopt(fd, SOL_SOCKET, name, 16))
+def has_timeout(fd: int, name: int, room: Buffer) -> bool:
+    """Tell whether the time-out *name* (SO_SNDTIMEO, SO_RCVTIMEO) is set; *room*: 20 bytes."""
+    data, address = room.data, room.address
+    data[16:20] = _SIXTEEN
+    if _getsockopt(_NR_getsockopt, fd, SOL_SOCKET, name, address, address + 16) < 0:
+        raise failure("getsockopt")
+    return any(data[:16])
 
 
 def setsockopt(fd: int, level: int, name: int, value: bytes) -> None:

@@ -103,17 +103,17 @@ class Pool:
             if ready is not None:
                 self._confine()  # Later threads inherit this one's filter.
                 ready.release()
-            self._serve(worker)
+            dispatcher = Dispatcher(self._host, self._handlers)
+            self._serve(worker, dispatcher.handle)
+            dispatcher.req.close()
             del self._workers[tid]
         except BaseException as error:
             # A dead emulator must not leave guests waiting, and never set them free.
             events.bug("emulator", error)
             os._exit(_FATAL)
 
-    def _serve(self, worker: Worker) -> None:
+    def _serve(self, worker: Worker, handle: Callable[[tuple[int, ...]], None]) -> None:
         """Receive and handle while it is this thread's turn; return when it is not needed."""
-        dispatcher = Dispatcher(self._host, self._handlers)
-        handle = dispatcher.handle
         listener = self._host.listener
         receive = F.SECCOMP_IOCTL_NOTIF_RECV
         buffer = bytearray(NOTIF.size)

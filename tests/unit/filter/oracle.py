@@ -278,7 +278,9 @@ def conditional(plan: Plan, name: str, number: int, a: Sequence[int]) -> int | N
     if name == "rt_sigaction":
         return ALLOW if a[1] == 0 else hooked
     if name == "getsockopt":
-        return hooked if u32(a[1]) == 1 else ALLOW
+        return hooked if u32(a[1]) == 1 and u32(a[2]) in {17, 77} else ALLOW
+    if name in plan.unasked:
+        return ALLOW if plainly(name, a) else None
     if name in {"recvfrom", "sendto"}:
         if a[3] & 1 and "allow_unsafe_oob" not in on:
             return ERRNO | EOPNOTSUPP
@@ -311,6 +313,15 @@ def conditional(plan: Plan, name: str, number: int, a: Sequence[int]) -> int | N
             return KILL
         return ALLOW if u32(a[0]) in {0, 8, 0x20000, 0x20008} else ERRNO | ENOSYS
     return ALLOW if name == "personality" else None
+
+
+def plainly(name: str, a: Sequence[int]) -> bool:
+    """Tell whether nothing is asked about this call, where plain ones are not asked about."""
+    if name == "socket":
+        return u32(a[0]) == 1 or (u32(a[0]) in {2, 10} and a[1] & 15 in {1, 2, 5})
+    if name == "socketpair":
+        return u32(a[0]) == 1
+    return name in {"accept", "accept4"} and a[1] == 0
 
 
 def mmap(plan: Plan, number: int, a: Sequence[int]) -> int:

@@ -168,6 +168,8 @@ def on(*options: str) -> dict[str, Any]:
         ("rt_sigaction", (2, 1, 0), NOTIFY),
         ("rt_sigaction", (2, 1 << 32, 0), NOTIFY),
         ("getsockopt", (3, 1, 17), NOTIFY),
+        ("getsockopt", (3, 1, 77), NOTIFY),
+        ("getsockopt", (3, 1, 18), ALLOW),
         ("getsockopt", (3, 6, 17), ALLOW),
         ("recvfrom", (3, 1, 1, 1), ERRNO | EOPNOTSUPP),
         ("recvfrom", (3, 1, 1, 0, 0, 1), ALLOW),

@@ -74,6 +74,23 @@ def test_an_unlocked_policy_traps_what_may_be_switched_on_later() -> None:
     assert {"mkdir", "rename", "stat", "openat"} <= notify
 
 
+def test_sockets_are_left_alone_where_nothing_can_be_said_about_them() -> None:
+    assert conditions().unasked == {"socket", "accept", "accept4"}
+    unnamed = conditions("allow/net/bind+!unnamed").unasked
+    assert unnamed == {"socket", "socketpair", "accept", "accept4"}
+    assert conditions("block+127.0.0.1").unasked == {"socket"}
+    assert conditions("trace/force_local_net:1").unasked == {"accept", "accept4"}
+    for command in ("lock:off", "lock:exec", "trace/force_cloexec:1", "trace/force_rand_fd:1"):
+        assert not conditions(command).unasked
+
+
+def test_every_domain_has_a_say_about_sockets() -> None:
+    commands = ("allow/net/bind+!unnamed", "domain+other", "@other/deny/net/bind+!unnamed")
+    assert "socketpair" not in conditions(*commands).unasked
+    assert not conditions("domain+other", "@other/trace/force_rand_fd:1").unasked
+    assert not conditions("domain+other", "move/other/bind+net!any!80").unasked
+
+
 def test_a_call_without_a_handler_is_refused_and_not_notified() -> None:
     _, notify, refuse = plan(conditions())
     assert not notify & set(refuse)

@@ -62,6 +62,7 @@ class Caller:
             return handler(self.req)
         finally:
             self.req.finish()
+            self.req.close()
 
     def close(self) -> None:
         """Close the host's descriptors."""

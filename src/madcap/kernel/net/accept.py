@@ -11,6 +11,7 @@ from madcap.kernel import moves
 from madcap.kernel.judge import Panic
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, verdicts
+from madcap.kernel.net.install import MARKS
 from madcap.kernel.net.name import write_address
 from madcap.kernel.net.names import NAMES
 from madcap.kernel.reply import Continue, Install
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _FLAGS = s.SOCK_CLOEXEC | s.SOCK_NONBLOCK
 _SIGNALS = {A.STOP: 19, A.ABORT: 6, A.KILL: 9}
-_PLAIN = Continue("no domain has a block list or a move, so nothing is judged")
+_PLAIN = Continue("nothing is judged: no domain has a block list or a move, nor wants marks")
 
 
 def sys_accept(req: Request) -> Reply:
@@ -44,7 +45,8 @@ def _accept(req: Request, flags: int) -> Reply:
     socket = endpoint.fetch(req, 0)
     if flags & ~_FLAGS:
         raise OSError(errno.EINVAL, "flags")
-    if socket.domain != a.AF_UNIX and not _wants_peers(req):
+    plain = socket.domain != a.AF_UNIX and not MARKS & req.policy.flags
+    if plain and not _wants_peers(req):
         return _PLAIN
     pointer, length = req.args[1], req.args[2]
     req.alive()
@@ -71,7 +73,7 @@ def _wait(req: Request, socket: Socket, address: Buffer, flags: int) -> int:
 
     if socket.nonblocking:
         return accept()
-    return req.host.blocking(req, accept, not s.has_timeout(fd, s.SO_RCVTIMEO))
+    return req.host.blocking(req, accept, socket.restarts(s.SO_RCVTIMEO))
 
 
 def _wants_peers(req: Request) -> bool:

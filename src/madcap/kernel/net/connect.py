@@ -21,7 +21,7 @@ def sys_connect(req: Request) -> int:
     """connect(2)."""
     fd = req.descriptor(req.i32(0))
     raw = endpoint.read_address(req, req.args[1], req.i32(2))
-    socket = endpoint.Socket(fd)
+    socket = endpoint.Socket(req, fd)
     if len(raw) < 2:
         raise OSError(errno.EINVAL, "no address")
     family = a.family_of(raw)
@@ -80,6 +80,6 @@ def _connect(req: Request, socket: Socket, raw: bytes) -> int:
 
 def _call(req: Request, socket: Socket, raw: bytes) -> int:
     fd = socket.fd
-    if socket.type not in (a.SOCK_STREAM, a.SOCK_SEQPACKET) or socket.nonblocking:
+    if not socket.connects or socket.nonblocking:
         return s.connect(fd, raw)
-    return req.host.blocking(req, lambda: s.connect(fd, raw), not s.has_timeout(fd, s.SO_SNDTIMEO))
+    return req.host.blocking(req, lambda: s.connect(fd, raw), socket.restarts(s.SO_SNDTIMEO))

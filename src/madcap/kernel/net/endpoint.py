@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 _F_GETFL = 3
+_TCP_UDP = (a.IPPROTO_TCP, a.IPPROTO_UDP)
 
 
 class Socket:
@@ -34,12 +35,13 @@ class Socket:
     *to* is what policy was last asked about for it: an address, or the name of a UNIX socket.
     """
 
-    __slots__ = ("_protocol", "_type", "domain", "fd", "to")
+    __slots__ = ("_protocol", "_room", "_type", "domain", "fd", "to")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, req: Request, fd: int) -> None:
         """Raises ENOTSOCK; EBADF for an O_PATH descriptor."""
         self.fd = fd
-        self.domain = s.option(fd, s.SO_DOMAIN)
+        self._room = req.words
+        self.domain = s.option(fd, s.SO_DOMAIN, req.words)
         self._type = self._protocol = -1
         self.to: Inet | bytes | None = None
 
@@ -47,14 +49,14 @@ class Socket:
     def type(self) -> int:
         """SOCK_STREAM and so on."""
         if self._type < 0:
-            self._type = s.option(self.fd, s.SO_TYPE)
+            self._type = self.option(s.SO_TYPE)
         return self._type
 
     @property
     def protocol(self) -> int:
         """IPPROTO_TCP and so on; for netlink the netlink family."""
         if self._protocol < 0:
-            self._protocol = s.option(self.fd, s.SO_PROTOCOL)
+            self._protocol = self.option(s.SO_PROTOCOL)
         return self._protocol
 
     @property
@@ -81,10 +83,25 @@ class Socket:
         """Whether O_NONBLOCK is set."""
         return bool(fcntl.fcntl(self.fd, _F_GETFL) & F.O_NONBLOCK)
 
+    @property
+    def connects(self) -> bool:
+        """Whether a connect takes two, and may have to wait for the other."""
+        if self.is_inet and self.protocol in _TCP_UDP:
+            return self.protocol == a.IPPROTO_TCP
+        return self.type in (a.SOCK_STREAM, a.SOCK_SEQPACKET)
+
+    def option(self, name: int) -> int:
+        """Return the int option *name* of level SOL_SOCKET."""
+        return s.option(self.fd, name, self._room)
+
+    def restarts(self, name: int) -> bool:
+        """Whether a call goes on after a signal: not where the time-out *name* is set."""
+        return not s.has_timeout(self.fd, name, self._room)
+
 
 def fetch(req: Request, index: int) -> Socket:
     """Return the socket that argument *index* is the number of."""
-    return Socket(req.descriptor(req.i32(index)))
+    return Socket(req, req.descriptor(req.i32(index)))
 
 
 def read_address(req: Request, pointer: int, length: int) -> bytes:

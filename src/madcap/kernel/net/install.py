@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
+#: Flags of which a descriptor that the kernel makes on its own would know nothing.
+MARKS = frozenset(("force_cloexec", "force_rand_fd"))
+
 
 def give(req: Request, fd: int, *, cloexec: bool) -> int:
     """Give the caller a duplicate of our descriptor *fd*; return its number there.

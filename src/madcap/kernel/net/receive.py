@@ -220,5 +220,5 @@ def _patiently(req: Request, socket: Socket, flags: int, call: Callable[[int], i
                 raise
     elif flags & s.MSG_DONTWAIT or socket.nonblocking:
         return call(flags)
-    restartable = not s.has_timeout(socket.fd, s.SO_RCVTIMEO)
+    restartable = socket.restarts(s.SO_RCVTIMEO)
     return req.host.blocking(req, lambda: call(flags), restartable)

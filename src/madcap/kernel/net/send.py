@@ -55,7 +55,7 @@ def accept_flags(req: Request, socket: Socket, flags: int) -> int:
         raise OSError(errno.EOPNOTSUPP, "fast open")
     if flags & s.MSG_ZEROCOPY:
         # The pages would be ours, and reused before they are sent.
-        if s.option(socket.fd, s.SO_ZEROCOPY):
+        if socket.option(s.SO_ZEROCOPY):
             raise OSError(errno.ENOBUFS, "zero copy")
         flags &= ~s.MSG_ZEROCOPY
     return flags
@@ -94,7 +94,7 @@ def transmit(req: Request, socket: Socket, payload: Payload, flags: int, send: S
 def _datagram(req: Request, socket: Socket, payload: Payload, flags: int, send: Send) -> int:
     size = payload.size
     if size > _SCRATCH:
-        limit = _INET_MAX if socket.is_inet else s.option(socket.fd, s.SO_SNDBUF)
+        limit = _INET_MAX if socket.is_inet else socket.option(s.SO_SNDBUF)
         if size > limit:
             raise OSError(errno.EMSGSIZE, "too long")
     buffer = req.scratch if size <= req.scratch.size else Buffer(size)
@@ -141,7 +141,7 @@ def _piece(req: Request, socket: Socket, flags: int, send: Send, address: int, s
             raise
     if sent == size or flags & s.MSG_DONTWAIT or socket.nonblocking:
         return sent
-    restartable = not s.has_timeout(socket.fd, s.SO_SNDTIMEO)
+    restartable = socket.restarts(s.SO_SNDTIMEO)
     own, at, left = flags | s.MSG_NOSIGNAL, address + sent, size - sent
     try:
         return sent + req.host.blocking(req, lambda: send(at, left, own), restartable)
@@ -158,7 +158,7 @@ def _once(req: Request, socket: Socket, flags: int, send: Callable[[int], int]) 
     except OSError as error:
         if error.errno != errno.EAGAIN or flags & s.MSG_DONTWAIT or socket.nonblocking:
             raise
-    restartable = not s.has_timeout(socket.fd, s.SO_SNDTIMEO)
+    restartable = socket.restarts(s.SO_SNDTIMEO)
     return req.host.blocking(req, lambda: send(flags | s.MSG_NOSIGNAL), restartable)
 
 
