@@ -133,6 +133,10 @@ LOG = "\n".join(
         record(ctx="access", cap=["read", "write"], act="warn", path="/b*", cmd="/bin/sh -c x"),
         record(ctx="access", cap="net/connect", act="kill", addr="tcp!::1!80", cmd="curl"),
         record(ctx="access", cap="net/bind", act="deny", unix=b"@a\xff", cmd="x"),
+        record(ctx="access", cap="stat", act="deny", path="/a", cmd="cat x"),
+        record(ctx="access", cap="fs", act="deny", path="/a", fs="ext", cmd="cat x"),
+        record(ctx="access", cap="ioctl", act="deny", ctl=["TCGETS"], cmd="tty"),
+        record(ctx="access", cap="ioctl", act="deny", ctl=0x1234, cmd="tty"),
         record(ctx="exec", act="deny", path="/c", cmd="sh", tip="configure `trace/allow_x:1'"),
         record(ctx="configure_sandbox", err=22, cfg="foo"),
         record(ctx="log", op="rlimit", suppressed=3),
@@ -150,10 +154,13 @@ def test_log_is_a_table_without_repeats(tmp_path: Path) -> None:
     assert (result.status, result.err) == (0, "")
     rows = [line.split() for line in result.out.splitlines()[2:]]
     assert rows == [
-        ["2", "cat", "read", "/a", "deny", "allow/read+/a"],
+        ["3", "cat", "stat,read", "/a", "deny", "allow/stat,read+/a"],
         ["1", "sh", "read,write", "/b*", "warn", "allow/read,write+/b\\*"],
         ["1", "curl", "net/connect", "tcp!::1!80", "kill", "allow/net/connect+tcp!::1!80"],
         ["1", "x", "net/bind", "4061ff", "deny", "allow/net/bind+4061ff"],
+        ["1", "cat", "fs", "ext", "deny", "allow/fs+ext"],
+        ["1", "tty", "ioctl", "TCGETS", "deny", "allow/ioctl+TCGETS"],
+        ["1", "tty", "ioctl", "0x1234", "deny", "allow/ioctl+0x1234"],
         ["1", "sh", "exec", "/c", "deny", "trace/allow_x:1"],
         ["1", "ls", "stat", "/d", "deny", "allow/stat+/d"],
     ]
@@ -168,15 +175,15 @@ def test_log_with_the_configuration_of_its_run_names_the_rules(tmp_path: Path) -
     assert "allowed by this configuration" in lines[-1]
     found = json.loads(why("-P", "a.syd-3", "-j", "--log", "log", cwd=tmp_path).out)
     first = found["violations"][0]
-    assert (first["program"], first["count"], first["line"]) == ("cat", 2, "allow/read+/a")
-    assert first["answer"]["reasons"][0]["line"] == 1
+    assert (first["program"], first["count"], first["line"]) == ("cat", 3, "allow/stat,read+/a")
+    assert [reason["line"] for reason in first["answer"]["reasons"]] == [1, 2]
 
 
 def test_log_can_come_through_a_pipe(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(LOG)
     script = 'exec "$0" --log - <log'
     result = run("-c", script, str(WHY), program="/bin/sh", cwd=tmp_path)
-    assert "allow/read+/a" in result.out
+    assert "allow/stat,read+/a" in result.out
 
 
 def test_log_without_violations_says_so(tmp_path: Path) -> None:
@@ -195,13 +202,15 @@ def test_lines_of_a_run_make_the_run_succeed(tmp_path: Path) -> None:
 
 
 FORGED = st.dictionaries(
-    st.sampled_from(["ctx", "cap", "act", "path", "addr", "unix", "cmd", "tip", "exe"]),
+    st.sampled_from(
+        ["ctx", "cap", "act", "path", "addr", "unix", "cmd", "tip", "exe", "fs", "ctl"]
+    ),
     st.one_of(
         st.none(), st.integers(), st.lists(st.text(max_size=5), max_size=3), st.text(max_size=20),
         st.sampled_from(
             [
                 *("access", "deny", "read", "/***", "all", "configure `lock:off'", "\x1b[2J"),
-                *("a\nb", "b*"),
+                *("a\nb", "b*", "fs", "ioctl", "*", "all,proc", "TC*", "TCGETS,TIOCSTI"),
                 *("configure `trace/x:1'", "1.2.3.4!80", "any!0-65535", "@*", "net/connect", "2a"),
             ]
         ),

@@ -12,8 +12,10 @@ from __future__ import annotations
 from madcap.errors import PolicyError, UsageError
 from madcap.explain import advice
 from madcap.explain.question import endpoint
-from madcap.policy import actions, categories
+from madcap.policy import actions, categories, fsmagic
 from madcap.policy.address import ip_text
+from madcap.policy.glob import is_literal
+from madcap.policy.ioctls import requests_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,29 +28,44 @@ _LINE_MAX: Final = 1 << 20  # Bytes: a longer one is no record of ours.
 
 
 class Violation:
-    """Something that was refused, or warned of: to whom, what, how often, and the line to add."""
+    """What was refused, or warned of: to whom, with what, how often, and the line to add.
 
-    __slots__ = ("action", "capability", "count", "line", "program", "target")
+    Refusals of one program that are about one target are one violation.
+    """
+
+    __slots__ = ("_line", "action", "context", "count", "mask", "program", "target")
 
     def __init__(
-        self, program: str, capability: str, target: str, action: str, line: str | None
+        self, program: str, context: str, mask: int, target: str, action: str, line: str | None
     ) -> None:
         self.program = program
-        self.capability = capability
+        self.context = context
+        self.mask = mask
         self.target = target
         self.action = action
-        self.line = line
         self.count = 1
+        self._line = line
 
     @property
-    def key(self) -> tuple[str, str, str, str, str | None]:
+    def key(self) -> tuple[str, str, str, str | None, int]:
         """What tells two violations apart."""
-        return self.program, self.capability, self.target, self.action, self.line
+        own = self.mask & ~categories.RULES
+        return self.program, self.target, self.action, self._line, own
+
+    @property
+    def capability(self) -> str:
+        """What was asked for, as rules name it, or else the subject of the record."""
+        return ",".join(categories.names_of(self.mask)) or self.context
+
+    @property
+    def line(self) -> str | None:
+        """The line that allows it, if there is one."""
+        return rule_for(self.mask, self.target) if self.mask else self._line
 
 
 def violations(lines: Iterable[bytes]) -> list[Violation]:
-    """Return each violation that *lines* report once, in the order of their first report."""
-    found: dict[tuple[str, str, str, str, str | None], Violation] = {}
+    """Return the violations that *lines* report, in the order of their first report."""
+    found: dict[tuple[str, str, str, str | None, int], Violation] = {}
     for record in records(lines):
         violation = _violation(record)
         if violation is None:
@@ -56,6 +73,7 @@ def violations(lines: Iterable[bytes]) -> list[Violation]:
         known = found.setdefault(violation.key, violation)
         if known is not violation:
             known.count += 1
+            known.mask |= violation.mask
     return list(found.values())
 
 
@@ -95,36 +113,54 @@ def _violation(record: dict[str, object]) -> Violation | None:
     context = _text(record.get("ctx"))
     action = _text(record.get("act"))
     program = _text(record.get("cmd") or record.get("exe")).partition(" ")[0] or "?"
-    tip = _text(record.get("tip"))
-    line = tip[len(_TIP) :].removesuffix("'") if tip.startswith(_TIP) else None
-    if line is not None and not line.startswith(_SWITCHES):
-        line = None
+    target = _text(record.get("addr") or record.get("unix") or record.get("path"))
     names = record.get("cap")
     if context == "access" and names:
-        if action not in actions.BY_NAME or action == "allow":
+        mask = _mask(names)
+        if mask == 0 or action not in actions.BY_NAME or action == "allow":
             return None
-        words = names if isinstance(names, list) else [names]
-        capability = ",".join([_text(word) for word in words])
-        target = _text(record.get("addr") or record.get("unix") or record.get("path"))
-        return Violation(program, capability, target, action, _line(capability, target))
-    if line is None or context in ("filter_env", "log"):
+        if mask == categories.FS:
+            target = _text(record.get("fs"))
+        elif mask == categories.IOCTL:
+            target = _request(record.get("ctl"))
+        return Violation(program, context, mask, target, action, None)
+    tip = _text(record.get("tip"))
+    line = tip[len(_TIP) :].removesuffix("'") if tip.startswith(_TIP) else ""
+    if not line.startswith(_SWITCHES) or context in ("filter_env", "log"):
         return None
-    target = _text(record.get("addr") or record.get("unix") or record.get("path"))
-    return Violation(program, context, target, action or "deny", line)
+    return Violation(program, context, 0, target, action or "deny", line)
 
 
-def _line(capability: str, target: str) -> str | None:
-    """Return the rule that allows *capability* on *target*, as it has to be written."""
+def _mask(names: object) -> int:
+    """Return the categories that a record names, 0 when it names no such thing."""
+    words = names if isinstance(names, list) else [names]
     try:
-        mask = categories.parse_list(capability)
+        return categories.parse_list(",".join([_text(word) for word in words]))
     except PolicyError:
-        return None
-    name = name_of(target)
-    if name is not None:
-        return advice.rule("allow", mask, name)
+        return 0
+
+
+def _request(value: object) -> str:
+    """Return the name of the ioctl request in a record, or its number."""
+    if isinstance(value, list) and value:
+        return _text(value[0])
+    return hex(value) if isinstance(value, int) else _text(value)
+
+
+def rule_for(mask: int, target: str) -> str | None:
+    """Return the rule that allows the categories *mask* on *target*, and nothing more."""
+    names = ",".join(categories.names_of(mask))
     try:
+        if mask == categories.FS:
+            return f"allow/fs+{target}" if len(fsmagic.parse_list(target)) < 8 else None
+        if mask == categories.IOCTL:
+            literal = is_literal(target.encode()) and "," not in target
+            return f"allow/{names}+{target}" if literal and requests_of(target) else None
+        name = name_of(target)
+        if name is not None:
+            return advice.rule("allow", mask, name) if not mask & ~categories.RULES else None
         found = endpoint(target.encode("utf-8", "surrogateescape"))
-    except UsageError:
+    except (PolicyError, UsageError):
         return None
     if found is None or mask & ~categories.NETWORK:
         return None
