@@ -7,8 +7,10 @@ import _thread
 import os
 
 from madcap.abi.flags import O_PATH, PROC_SUPER_MAGIC, OpenFlags
+from madcap.kernel.procfs import mounted_elsewhere
 from madcap.linux._call import MACHINE, Buffer
 from madcap.linux.fs import filesystem_type, openat2
+from madcap.linux.process import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Host:
         "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
         "euid", "forget", "ghost", "groups",
         "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
-        "proc", "proc_dev", "pulls",
+        "proc", "proc_dev", "procs_elsewhere", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
         "unique_name",
     )  # fmt: skip
@@ -49,6 +51,8 @@ class Host:
             raise OSError(18, "/proc is not a proc file system")
         self.self_fd = openat2(self.proc, b"self/fd", O_PATH | OPEN.DIRECTORY)
         self.proc_dev = os.fstat(self.proc).st_dev
+        #: Whether lookups have to look out for other proc file systems than /proc.
+        self.procs_elsewhere = mounted_elsewhere(read_file(self.proc, b"self/mountinfo", 1 << 24))
         self.null = openat2(-100, b"/dev/null", os.O_RDWR)
         st = os.fstat(self.null)
         if st.st_rdev != os.makedev(1, 3) or st.st_mode & 0o170000 != 0o020000:

@@ -24,6 +24,7 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.host import OPEN
 from madcap.kernel.names import is_safe_name
+from madcap.kernel.procfs import refuse_elsewhere
 from madcap.linux._call import get_errno
 from madcap.linux.fs import open_with, openat2_how
 from madcap.policy.categories import WALK
@@ -225,6 +226,8 @@ def _at_once(
     if not clean and name.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
         name = name[:-10]
     target = Target(fd, name)
+    if req.host.procs_elsewhere:
+        refuse_elsewhere(req, target.st.st_dev, name, fd)
     target.directory = path[-1] == 0x2F
     return target
 
@@ -386,6 +389,8 @@ class _Walk:
         st = os.fstat(fd)
         if self._device >= 0 and st.st_dev != self._device:
             raise OSError(errno.EXDEV, "crosses a mount")
+        if req.host.procs_elsewhere:
+            refuse_elsewhere(req, st.st_dev, name, fd)
         kind = st.st_mode & F.S_IFMT
         if kind == F.S_IFLNK and (not last or (how & FOLLOW and not how & (MISS | BASE))):
             self._follow(fd, part, last)

@@ -20,6 +20,7 @@ from madcap.kernel.change import forced_mode, under_umask
 from madcap.kernel.host import OPEN
 from madcap.kernel.judge import capabilities, hide_device, outcome
 from madcap.kernel.lookup import BASE, FOLLOW, MAY, MISS, Target, lookup, subject
+from madcap.kernel.procfs import refuse_elsewhere
 from madcap.kernel.reply import Continue, Install
 from madcap.kernel.stat import masked_fd
 from madcap.linux.fs import filesystem_type, openat2
@@ -198,7 +199,7 @@ def _existing(req: Request, target: Target, how: How, wanted: int) -> Reply:
     if kind == F.S_IFREG and flags & F.O_TRUNC:
         wanted |= C.CHMOD | C.CHATTR
     name = subject(req, target.name)
-    _foreign_proc(req, st.st_dev, name, target.fd)
+    refuse_elsewhere(req, st.st_dev, name, target.fd)
     early = _early_refusal(req, target, how, name, kind)
     _judge(req, target, how, wanted, name, kind)
     if early:
@@ -208,16 +209,6 @@ def _existing(req: Request, target: Target, how: How, wanted: int) -> Reply:
     if flags & F.O_PATH and "allow_unsafe_open_path" in req.policy.flags:
         return Continue("an O_PATH descriptor gives no access; trace/allow_unsafe_open_path asks")
     return _reopen(req, target, how, name, kind)
-
-
-def _foreign_proc(req: Request, device: int, name: bytes, fd: int) -> None:
-    """Refuse a proc file system at another place: its entries would be judged by a strange name."""
-    if device == req.host.proc_dev:
-        if name[:6] == b"/proc/" or name == b"/proc" or name[:1] == b"!":
-            return
-    elif device >> 8 & 0xFFF or filesystem_type(fd, req.scratch) != F.PROC_SUPER_MAGIC:
-        return
-    raise OSError(errno.EACCES, "a proc file system outside /proc")
 
 
 def _early_refusal(req: Request, target: Target, how: How, name: bytes, kind: int) -> int:
