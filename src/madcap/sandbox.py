@@ -93,7 +93,12 @@ def run(
     """
     made = Preparation(sandbox)
     _preload(sandbox, made.conditions)
+    control = -1
     try:
+        if sandbox.ipc_address is not None and (sandbox.lock or 0) < lock.DROP:
+            from madcap.supervisor.control import open_listener
+
+            control = open_listener(sandbox)
         _prepare(sandbox, environ)
         host = Host(sandbox)
         _apply_landlock(host)
@@ -111,7 +116,7 @@ def run(
         hooked=made.notify,
         scope=made.scoped,
     )
-    return _supervise(host, launch, made.handlers)
+    return _supervise(host, launch, made, control)
 
 
 def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
@@ -162,7 +167,7 @@ def _prepare(sandbox: Sandbox, environ: dict[bytes, bytes]) -> None:
     call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     securebits.enforce(securebits.wanted(options, uid_transitions=False, keeps_capabilities=False))
     capability.drop_all()
-    if sandbox.lock is not None and sandbox.lock < lock.DROP:
+    if (sandbox.lock or 0) < lock.DROP:  # It is set by now.
         from madcap.confine import outside
 
         outside.start(sandbox, environ)
@@ -210,7 +215,7 @@ def _optional(name: str, *args: object) -> None:
         events.emit(events.INFO, {"ctx": "run", "op": name, "err": error.errno})
 
 
-def _supervise(host: Host, launch: Launch, handlers: object) -> int:
+def _supervise(host: Host, launch: Launch, made: Preparation, control: int) -> int:
     go_read, go_write = os.pipe()
     report_read, report_write = os.pipe()
     gc.disable()
@@ -222,7 +227,7 @@ def _supervise(host: Host, launch: Launch, handlers: object) -> int:
         os._exit(_EXIT_CONFINE)
     os.close(go_read)
     os.close(report_write)
-    host.eldest = child
+    host.eldest = host.sandbox.eldest = child
     try:
         status = _greet(host, child, go_write, report_read)
         if status is not None:
@@ -237,7 +242,9 @@ def _supervise(host: Host, launch: Launch, handlers: object) -> int:
     catch_quietly(SIGALRM)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (SIGALRM,))
     _thread.stack_size(STACK)
-    _start_threads(host, handlers)
+    _start_threads(host, made.handlers)
+    if control >= 0:
+        _start_control(host, control, trapped="connect" in made.notify)
     tracer = Tracer(host)
     os.umask(0o777)
     os.fchdir(host.self_fd)
@@ -323,6 +330,13 @@ def _start_threads(host: Host, handlers: object) -> None:
     pool.start()
 
 
+def _start_control(host: Host, listener: int, *, trapped: bool) -> None:
+    """Serve the control socket *listener*; *trapped* tells that guests' connects are judged."""
+    from madcap.supervisor.control import Control
+
+    _guarded(lockdown.confine_control, Control(host, listener, trapped=trapped).run, lasting=False)
+
+
 def _count(text: bytes | None) -> int | None:
     """Return the number of threads that *text* names, None where it names none."""
     return int(text) if text is not None and text.isdigit() and int(text) > 0 else None
@@ -337,8 +351,11 @@ def _confined(confine: object) -> None:
         os._exit(_EXIT_CONFINE)
 
 
-def _guarded(confine: object, body: object) -> None:
-    """Start a thread that confines itself and runs *body*, whose end ends the supervisor."""
+def _guarded(confine: object, body: object, *, lasting: bool = True) -> None:
+    """Start a thread that confines itself and runs *body*; its failure ends the supervisor.
+
+    So does its end, where it is *lasting*.
+    """
     ready = _thread.allocate_lock()
     ready.acquire()
 
@@ -347,6 +364,8 @@ def _guarded(confine: object, body: object) -> None:
             _confined(confine)
             ready.release()
             body()  # type: ignore[operator]
+            if not lasting:
+                return
         except BaseException as error:
             events.bug("thread", error)
         os._exit(_EXIT_CONFINE)

@@ -16,8 +16,8 @@ from tests.cli.command import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECTIONS = ("parent", "pointer", "process", "monitor", "interrupter", "waiter")
-FILES = {"syd_emu.bpf", "syd_exec.bpf", "syd_int.bpf", "syd_out.bpf", "syd_run.bpf"}
+SECTIONS = ("parent", "pointer", "process", "monitor", "interrupter", "ipc", "waiter")
+FILES = {"syd_emu.bpf", "syd_exec.bpf", "syd_int.bpf", "syd_ipc.bpf", "syd_out.bpf", "syd_run.bpf"}
 
 
 def test_api_is_one_json_object_without_a_line_end() -> None:

@@ -50,6 +50,7 @@ def export(sandbox: Sandbox, form: str, environ: dict[bytes, bytes]) -> str:
         Exported("exec", title, made.programs[-1].code),
         Exported("emu", "Syd monitor rules", lockdown.emulator_program()),
         Exported("int", "Syd interrupter rules", interrupter),
+        Exported("ipc", "Syd ipc rules", lockdown.control_program()),
         Exported("out", "Syd timer rules", lockdown.timer_program()),
         Exported("run", "Syd waiter rules", lockdown.main_program()),
     ]

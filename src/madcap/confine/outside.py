@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from madcap.policy.sandbox import Sandbox
 
 SEPARATOR: Final = b"\x1f"
-_AF_UNIX: Final = 1
-_SOCK_SEQPACKET: Final = 5
 _REQUEST_MAX: Final = 1 << 16
 _SOCKET: Final = 3  # The number of the socket in the waiting process.
 _LAST: Final = 0xFFFF_FFFF
@@ -48,7 +46,7 @@ class Outside:
 
         Call it while there is one thread.
         """
-        ours, theirs = socket.socketpair(_AF_UNIX, _SOCK_SEQPACKET, 0)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0)
         child = os.fork()
         if child == 0:
             try:
@@ -91,7 +89,12 @@ def start(sandbox: Sandbox, environ: dict[bytes, bytes]) -> None:
     ours = {name: text for name, text in sandbox.environ.items() if name.startswith(b"SYD_")}
     outside = Outside({**environ, **ours, b"PWD": b"/"})
     sandbox.spawn = outside.spawn
-    sandbox.stop_spawning = outside.close
+
+    def stop() -> None:
+        sandbox.spawn = None
+        outside.close()
+
+    sandbox.sealed.append(stop)
 
 
 def _wait(sock: int, environ: dict[bytes, bytes]) -> NoReturn:

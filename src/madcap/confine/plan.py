@@ -54,7 +54,6 @@ def unbuilt(sandbox: Sandbox) -> str | None:
         ("pid/max: the limit of tasks", any(domain.pid_max for domain in domains)),
         ("setuid, setgid: id transitions", bool(sandbox.transit_uids or sandbox.transit_gids)),
         ("move/…/exit with trace/allow_unsafe_ptrace:1", _exits_unseen(sandbox)),
-        ("ipc: the control socket", sandbox.ipc_address is not None),
     )
     for what, asked in wanted:
         if asked:

@@ -9,6 +9,7 @@ import struct
 
 from madcap import events
 from madcap.errors import PolicyError
+from madcap.kernel.loading import load
 from madcap.kernel.reply import Install
 from madcap.linux._call import MACHINE
 from madcap.policy import categories as C
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _ROOT = b"/dev/syd"
 _ORIGIN = "/dev/syd"
 _OFF, _EXEC, _DROP, _READ = 0, 1, 3, 4
-_CONFIG_MAX = 16 << 20
 #: What the permission bits of the magic stat tell.
 _MODE_BITS = (
     (0o400, C.READ), (0o200, C.WRITE), (0o100, C.EXEC), (0o040, C.STAT), (0o020, C.PROXY),
@@ -113,27 +113,8 @@ def _load(req: Request, what: str) -> None:
         sandbox.include_profile(what)
         return
     fd = req.descriptor(int(what))
-    if os.fstat(fd).st_mode & 0o170000 != 0o100000:
-        raise OSError(errno.EBADFD, "not a regular file")
     req.alive()
-    data = b""
-    while part := os.pread(fd, 1 << 16, len(data)):
-        data += part
-        if len(data) > _CONFIG_MAX:
-            raise OSError(errno.EFBIG, "configuration too long")
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if line.strip() and not line.lstrip().startswith(b"#"):
-            if line.startswith(b"include "):
-                raise OSError(errno.EBUSY, "include")
-            try:
-                command = line.decode()
-            except UnicodeDecodeError:
-                raise OSError(errno.EILSEQ, "not UTF-8") from None
-            if sandbox.lock is not None and sandbox.lock > _DROP:
-                raise OSError(errno.EPERM, "locked")
-            sandbox.execute(command, (_ORIGIN, number))
-    if data and not data.endswith(b"\n"):
-        raise OSError(errno.ENAMETOOLONG, "the last line has no end")
+    load(sandbox, fd, _ORIGIN)
 
 
 def _state(req: Request) -> tuple[int, int, int]:

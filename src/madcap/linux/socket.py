@@ -25,9 +25,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+AF_UNIX = 1
+SOCK_STREAM = 1
+SOCK_SEQPACKET = 5
+
 SOL_SOCKET = 1
 SO_TYPE = 3
 SO_SNDBUF = 7
+SO_PASSCRED = 16
 SO_PEERCRED = 17
 SO_RCVTIMEO = 20
 SO_SNDTIMEO = 21
@@ -72,6 +77,7 @@ _listen, _NR_listen = direct("listen", c_int, c_int)
 _connect, _NR_connect = direct("connect", c_int, c_char_p, c_uint)
 _accept4, _NR_accept4 = direct("accept4", c_int, c_void_p, c_void_p, c_int)
 _sendto, _NR_sendto = direct("sendto", c_int, c_void_p, c_ulong, c_uint, c_char_p, c_uint)
+_send, _ = direct("sendto", c_int, c_char_p, c_ulong, c_uint, c_void_p, c_uint)
 _sendmsg, _NR_sendmsg = direct("sendmsg", c_int, c_void_p, c_uint)
 _recvmsg, _NR_recvmsg = direct("recvmsg", c_int, c_void_p, c_uint)
 _getsockopt, _NR_getsockopt = direct("getsockopt", c_int, c_int, c_int, c_void_p, c_void_p)
@@ -135,6 +141,14 @@ def sendto(fd: int, data: int, size: int, flags: int, address: bytes | None) -> 
     return sent
 
 
+def send(fd: int, data: bytes) -> int:
+    """Send what *fd* takes of *data* at once, without a signal; returns how many bytes."""
+    sent = _send(_NR_sendto, fd, data, len(data), MSG_DONTWAIT | MSG_NOSIGNAL, None, 0)
+    if sent < 0:
+        raise failure("sendto")
+    return sent
+
+
 def sendmsg(fd: int, header: int, flags: int) -> int:
     """sendmsg(2) of the struct msghdr at our address *header*; returns how many bytes were sent."""
     sent = _sendmsg(_NR_sendmsg, fd, header, flags)
@@ -159,6 +173,11 @@ def getsockopt(fd: int, level: int, name: int, size: int) -> bytes:
         raise failure("getsockopt")
     length: int = struct.unpack_from("=I", value.data, size)[0]
     return bytes(value.data[: min(length, size)])
+
+
+def peer_pid(fd: int) -> int:
+    """Return the process that connected the UNIX stream socket *fd*, 0 where it is not seen."""
+    return int.from_bytes(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, 12)[:4], "little", signed=True)
 
 
 def option(fd: int, name: int, room: Buffer) -> int:

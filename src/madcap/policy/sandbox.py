@@ -77,7 +77,7 @@ class Sandbox:
         self.host = host or Host()
         self.profiles = profiles
         self.spawn: Callable[[list[bytes]], None] | None = None  # Runs a program outside.
-        self.stop_spawning: Callable[[], None] | None = None  # Gives that up for good.
+        self.sealed: list[Callable[[], None]] = []  # Called when no command can follow.
         self.output: Callable[[str], None] | None = None  # Prints what dump and stat ask for.
         self.client: Callable[[str], str] | None = None  # Reads the library called sh or el.
         self.running = False
@@ -278,11 +278,11 @@ class Sandbox:
     def seal(self) -> None:
         """Make the best of it that no command can follow.
 
-        Categories that are off go out of all rules, and no program can be started outside.
+        Categories that are off go out of all rules, and who waits for commands ends.
         """
-        if self.stop_spawning is not None:
-            self.spawn = None
-            self.stop_spawning()
+        for end in self.sealed:
+            end()
+        self.sealed = []
         for domain in self.domains.values():
             off = ~domain.enabled
             kept = []

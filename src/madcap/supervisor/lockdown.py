@@ -57,6 +57,8 @@ _MAIN = (
 
 _TIMER = (*_LOG,)
 
+_CONTROL = (*_LOG, "accept4", "getsockopt", "newfstatat", "recvmsg", "sendto")
+
 _THREAD_FLAGS = 0x3D0F00  # What pthread_create asks clone(2) for.
 _CLONE_FS = 0x200
 _EXECVE_CHECK = 0x11000  # AT_EMPTY_PATH and AT_EXECVE_CHECK: nothing is executed.
@@ -94,6 +96,11 @@ def timer_program() -> bytes:
     return _program(_TIMER, {})
 
 
+def control_program() -> bytes:
+    """Return the filter of the thread that serves the control socket."""
+    return _program(_CONTROL, {})
+
+
 def main_program() -> bytes:
     """Return the filter of the thread that waits, traces and ends."""
     return _program(_MAIN, {})
@@ -118,6 +125,11 @@ def confine_interrupter(pid: int, listener: int, proc: int, log: int) -> None:
 def confine_timer() -> None:
     """Confine this thread to sleeping, writing the log and ending the process."""
     install(timer_program())
+
+
+def confine_control() -> None:
+    """Confine this thread to serving the control socket."""
+    install(control_program())
 
 
 def confine_main() -> None:
