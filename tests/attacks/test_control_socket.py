@@ -78,7 +78,7 @@ def test_user_can_command_by_the_control_socket(sandbox: Guest) -> None:
             time.sleep(0.01)
         for command, answer in (
             ("ping", '{"err":0,"msg":"PONG"}'),
-            ("sandbox/read:on", '{"err":0,"msg":"ACK"}'),
+            ("allow/read+/***", '{"err":0,"msg":"ACK"}'),
             (f"cmd/exec!touch\x1f{work}/made", '{"err":0,"msg":"ACK"}'),
             ("cmd/exec!/nonexistent", '{"err":2,"msg":"ENOENT: No such file or directory"}'),
         ):
