@@ -50,6 +50,11 @@ TEXTS = st.lists(
 ).map(b"".join)
 
 
+SIBLINGS = st.tuples(
+    st.sampled_from([b"/", b"/a/", b"/a/b/", b"/ab/"]), st.sampled_from([b"a", b"b", b"ab", b"-"])
+).map(b"".join)
+
+
 def translated(pattern: bytes) -> re.Pattern[bytes]:
     """Return *pattern* as the regular expression it is equivalent to."""
     out = b""
@@ -116,7 +121,9 @@ def test_domain_decides_as_reading_all_rules_would(data: st.DataObject) -> None:
         mask = data.draw(st.sampled_from([1 << 4, 3 << 4, categories.RULES, 1 << 29]))
         for stored, method in glob.split(first + rest):
             domain.add_rule(Rule(action, mask, stored, method, None))
-    for text in data.draw(st.lists(TEXTS.map(lambda text: b"/" + text), max_size=6)):
+    # Neighbours too: what a whole directory has in common is remembered once.
+    texts = TEXTS.map(lambda text: b"/" + text) | SIBLINGS
+    for text in data.draw(st.lists(texts, max_size=12)):
         wanted = data.draw(st.sampled_from([1 << 4, 1 << 5, 3 << 4, 7 << 4, 1 << 29]))
         expected = oracle.decide(domain.rules, domain.defaults, domain.enabled, wanted, text)
         assert domain.check(wanted, text)[:2] == expected

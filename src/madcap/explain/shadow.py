@@ -187,7 +187,7 @@ def _dead_names(rules: Sequence[Rule]) -> Dead:
 
 def _newest(index: Index, places: dict[int, int], bit: int, text: bytes) -> int:
     """Return the number of the statement that decides about *text* for the category *bit*."""
-    rules = index.find(bit, text)
+    rules, _ = index.find(bit, text)
     return places[id(rules[0])] if rules else -1
 
 

@@ -99,14 +99,17 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
     absolute = path[0] == 0x2F and not resolve & F.RESOLVE_IN_ROOT
     if absolute and resolve & F.RESOLVE_BENEATH:
         raise OSError(errno.EXDEV, "absolute path")
-    start = req.host.root if absolute else req.directory(dirfd)
     asked = resolve
     if flags:
         resolve = _forced(flags, path, resolve)
     target = None
     if not resolve and not how & _LAST and not req.policy.enabled & WALK:
-        target = _at_once(req, start, b"" if absolute else None, path, how)
+        if absolute:
+            target = _at_once(req, req.host.root, b"", path, how)
+        else:
+            target = _from_here(req, dirfd, path, how)
     if target is None:
+        start = req.host.root if absolute else req.directory(dirfd)
         walk = _Walk(req, start, absolute, how, resolve)
         # The kernel only learns where the root is from an absolute path or a dot-dot: until then an
         # absolute link leaves the mount, wherever it leads. What we force is not that literal.
@@ -200,31 +203,73 @@ def _is_clean(path: bytes) -> bool:
     return path[0] != 0x2E or not (path in (b".", b"..") or path.startswith((b"./", b"../")))
 
 
-def _at_once(
-    req: Request, start: int, prefix: bytes | None, path: bytes, how: int
-) -> Target | None:
+def _at_once(req: Request, start: int, prefix: bytes, path: bytes, how: int) -> Target | None:
     """Open *path* in one call, or return None where it has to be walked.
 
-    *prefix* is the canonical name of *start* (b"" for the root), None where it isn't known.
+    *prefix* is the canonical name of *start*, b"" for the root.
     """
-    fd = open_with(start, path, _FOLLOW_HOW if how & FOLLOW else _NOFOLLOW_HOW)
+    fd = _open(req, start, path, how)
     if fd < 0:
-        error = get_errno()
-        if error == errno.ELOOP:
-            return None
-        raise OSError(error, "lookup")
-    req.own(fd)
-    clean = prefix is not None and _is_clean(path)
-    if clean and prefix is not None:
+        return None
+    name = b""
+    if _is_clean(path):
         name = path if path[0] == 0x2F else prefix + b"/" + path
+    return _named(req, fd, name, path)
+
+
+def _from_here(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
+    """Open the relative *path* in one call, or return None where it has to be walked.
+
+    This thread goes to the caller's directory itself: that is half as dear as to hold a descriptor
+    of it and to ask /proc for its name. Whatever is found at /proc, the name is the kernel's.
+    """
+    if dirfd == F.AT_FDCWD:
+        here = b"/proc/%d/cwd" % req.tid
+    elif dirfd >= 0:
+        here = b"/proc/%d/fd/%d" % (req.tid, dirfd)
     else:
+        raise OSError(errno.EBADF, "bad descriptor")
+    try:
+        os.chdir(here)
+    except OSError:
+        return None  # No directory, or one that can't be entered: the walk finds out.
+    fd = _open(req, F.AT_FDCWD, path, how)
+    if fd < 0:
+        return None
+    name = b""
+    if _is_clean(path):
+        try:
+            prefix = os.getcwdb()
+        except OSError:
+            return None  # A deleted directory.
+        name = prefix + b"/" + path if prefix != b"/" else b"/" + path
+    return _named(req, fd, name, path)
+
+
+def _open(req: Request, start: int, path: bytes, how: int) -> int:
+    """Open *path*, which leads over no link, below *start*; -1 where there is one."""
+    fd = open_with(start, path, _FOLLOW_HOW if how & FOLLOW else _NOFOLLOW_HOW)
+    if fd >= 0:
+        return req.own(fd)
+    error = get_errno()
+    if error != errno.ELOOP:
+        raise OSError(error, "lookup")
+    return -1
+
+
+def _named(req: Request, fd: int, name: bytes, path: bytes) -> Target | None:
+    """Return the target for *fd*, to which *path* led; the kernel is asked where *name* is b"".
+
+    None for what is in /proc: the walk tells whose entry that is and what its links mean.
+    """
+    if not name:
         name = req.link_text(fd)
-    if name.startswith(b"/proc/") and (name[6:7].isdigit() or name[6:7] in b"st"):
-        return None  # Whose entry that is, and what its links mean, is for the walk to tell.
+        if name.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
+            name = name[:-10]
+    if name[:6] == b"/proc/" and (name[6:7].isdigit() or name[6:7] in b"st"):
+        return None
     if name[:1] != b"/":
         raise OSError(errno.ENOENT, "unreachable")
-    if not clean and name.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
-        name = name[:-10]
     target = Target(fd, name)
     if req.host.procs_elsewhere:
         refuse_elsewhere(req, target.st.st_dev, name, fd)

@@ -16,7 +16,7 @@ import struct
 from madcap.abi import flags as F
 from madcap.kernel.reply import Gone
 from madcap.linux._call import Buffer, get_errno
-from madcap.linux.fs import open_with, openat2_how, readlinkat
+from madcap.linux.fs import open_with, openat2_how
 from madcap.linux.memory import CROSS_ONLY, Memory
 from madcap.linux.process import PIDFD_THREAD, pidfd_getfd, pidfd_open, read_file, status_field
 from madcap.linux.seccomp import ADDFD
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PATH_HOW = openat2_how(F.O_PATH, 0)
 _USER_LIMIT = 1 << 47
+RESULT = 4608  #: Where in `Request.scratch` a structure for the guest is put together.
 _ID = struct.Struct("=Q")
 
 
@@ -36,7 +37,7 @@ class Request:
     __slots__ = (
         "_addfd",
         "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args", "host", "id",
-        "memory", "name", "number", "policy", "scratch", "shares", "tid", "words",
+        "memory", "name", "number", "policy", "result", "scratch", "shares", "tid", "words",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
@@ -44,6 +45,7 @@ class Request:
         self.memory = Memory(host.proc, memory_access)
         self.scratch = Buffer(8192)
         self.words = Buffer(32)  #: For answers of the kernel that are a few integers.
+        self.result = self.scratch.at(RESULT)
         self._id_buffer = bytearray(8)
         self._addfd = bytearray(ADDFD.size)
         self._owned: list[int] = []
@@ -127,6 +129,12 @@ class Request:
     def write(self, address: int, data: bytes | bytearray) -> None:
         """Write *data* to *address*."""
         self.memory.write(self.tid, self.pointer(address), data)
+
+    def write_result(self, address: int, size: int) -> None:
+        """Write the *size* bytes at RESULT of `scratch` to *address*."""
+        self.memory.write_buffer(
+            self.tid, self.pointer(address), self.scratch.address + RESULT, size
+        )
 
     # The task
 
@@ -274,7 +282,4 @@ class Request:
 
     def link_text(self, fd: int) -> bytes:
         """The name of what our descriptor *fd* refers to, as /proc/self/fd shows it."""
-        size = readlinkat(self.host.self_fd, b"%d" % fd, self.scratch.address, 4097)
-        if size > 4096:
-            raise OSError(errno.ENAMETOOLONG, "name too long")
-        return bytes(self.scratch.data[:size])
+        return os.readlink(b"%d" % fd, dir_fd=self.host.self_fd)

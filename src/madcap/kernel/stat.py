@@ -11,6 +11,7 @@ from madcap.abi import flags as F
 from madcap.kernel import virtual
 from madcap.kernel.judge import admit, hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
+from madcap.kernel.request import RESULT
 from madcap.linux import fs
 from madcap.linux._call import MACHINE
 from madcap.policy import categories as C
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
     from madcap.kernel.lookup import Target
     from madcap.kernel.request import Request
 
-_AT = 4608  # Where in the request's scratch buffer the structures are put together.
 _STAT_SIZE = 128 if MACHINE == "aarch64" else 144
-_STAT_MODE = _AT + (16 if MACHINE == "aarch64" else 24)
-_STAT_ATIME, _STAT_MTIME, _STAT_CTIME = _AT + 72, _AT + 88, _AT + 104
+_STAT_MODE = RESULT + (16 if MACHINE == "aarch64" else 24)
+_STAT_ATIME, _STAT_MTIME, _STAT_CTIME = RESULT + 72, RESULT + 88, RESULT + 104
 _STATX_SIZE = 256
-_STATX_MODE = _AT + 28
-_STATX_ATIME, _STATX_BTIME, _STATX_CTIME, _STATX_MTIME = (_AT + n for n in (64, 80, 96, 112))
+_STATX_MODE = RESULT + 28
+_STATX_ATIME, _STATX_BTIME, _STATX_CTIME, _STATX_MTIME = (RESULT + n for n in (64, 80, 96, 112))
 _STATX_RESERVED = 0x8000_0000
 _U32 = struct.Struct("=I")
 _U16 = struct.Struct("=H")
@@ -78,18 +78,17 @@ def sys_statx(req: Request) -> int:
     target = _descriptor_or_path(req, req.i32(0), path, how)
     sync = flags & both
     req.alive()
-    fs.statx_into(target.fd, sync, mask, req.scratch.address + _AT)
+    fs.statx_into(target.fd, sync, mask, req.result)
     data = req.scratch.data
     kind = _U16.unpack_from(data, _STATX_MODE)[0] & F.S_IFMT
     if _judge(req, target, kind, path):
-        fs.statx_into(target.fd, sync, mask, req.scratch.address + _AT)
+        fs.statx_into(target.fd, sync, mask, req.result)
         kind = _U16.unpack_from(data, _STATX_MODE)[0] & F.S_IFMT
     if _hides_times(req, kind):
         data[_STATX_ATIME : _STATX_ATIME + 12] = data[_STATX_CTIME : _STATX_CTIME + 12]
         data[_STATX_BTIME : _STATX_BTIME + 12] = data[_STATX_CTIME : _STATX_CTIME + 12]
         data[_STATX_MTIME : _STATX_MTIME + 12] = data[_STATX_CTIME : _STATX_CTIME + 12]
-    address = req.pointer(req.args[4])
-    req.memory.write_buffer(req.tid, address, req.scratch.address + _AT, _STATX_SIZE)
+    req.write_result(req.args[4], _STATX_SIZE)
     return 0
 
 
@@ -120,17 +119,16 @@ def _fill(req: Request, target: Target, out: int) -> int:
     """Judge *target* and write its struct stat to argument *out*."""
     req.alive()
     scratch = req.scratch
-    fs.fstat_into(target.fd, scratch.address + _AT)
+    fs.fstat_into(target.fd, req.result)
     kind = _U32.unpack_from(scratch.data, _STAT_MODE)[0] & F.S_IFMT
     if _judge(req, target, kind, target.name):
-        fs.fstat_into(target.fd, scratch.address + _AT)
+        fs.fstat_into(target.fd, req.result)
         kind = _U32.unpack_from(scratch.data, _STAT_MODE)[0] & F.S_IFMT
     if _hides_times(req, kind):
         data = scratch.data
         data[_STAT_ATIME : _STAT_ATIME + 16] = data[_STAT_CTIME : _STAT_CTIME + 16]
         data[_STAT_MTIME : _STAT_MTIME + 16] = data[_STAT_CTIME : _STAT_CTIME + 16]
-    address = req.pointer(req.args[out])
-    req.memory.write_buffer(req.tid, address, scratch.address + _AT, _STAT_SIZE)
+    req.write_result(req.args[out], _STAT_SIZE)
     return 0
 
 

@@ -19,13 +19,13 @@ from madcap.linux._call import (
     c_uint,
     c_ulong,
     c_void_p,
-    direct,
     failure,
+    plain,
 )
 
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 
-_openat2, _NR_openat2 = direct("openat2", c_int, c_char_p, c_char_p, c_ulong)
+_openat2, _NR_openat2 = plain("openat2")
 
 
 def openat2(dirfd: int, path: bytes, flags: int, resolve: int = 0, mode: int = 0) -> int:
@@ -47,8 +47,8 @@ def open_with(dirfd: int, path: bytes, how: bytes) -> int:
     return _openat2(_NR_openat2, dirfd, path, how, 24)
 
 
-_fstatat, _NR_fstatat = direct("newfstatat", c_int, c_char_p, c_void_p, c_int)
-_statx, _NR_statx = direct("statx", c_int, c_char_p, c_int, c_uint, c_void_p)
+_fstatat, _NR_fstatat = plain("newfstatat")
+_statx, _NR_statx = plain("statx")
 faccessat2 = bind("faccessat2", c_int, c_char_p, c_int, c_int)
 mkdirat = bind("mkdirat", c_int, c_char_p, c_uint)
 mknodat = bind("mknodat", c_int, c_char_p, c_uint, c_ulong)
@@ -72,14 +72,14 @@ execveat = bind("execveat", c_int, c_char_p, c_void_p, c_void_p, c_int)
 chdir_fd = bind("fchdir", c_int)
 
 
-def fstat_into(fd: int, address: int) -> None:
-    """Fill the native struct stat at *address* with what *fd* refers to."""
+def fstat_into(fd: int, address: c_void_p) -> None:
+    """Fill the native struct stat at *address* (`Buffer.at`) with what *fd* refers to."""
     if _fstatat(_NR_fstatat, fd, b"", address, AT_EMPTY_PATH) < 0:
         raise failure("newfstatat")
 
 
-def statx_into(fd: int, flags: int, mask: int, address: int) -> None:
-    """Fill the struct statx at *address* with what *fd* refers to."""
+def statx_into(fd: int, flags: int, mask: int, address: c_void_p) -> None:
+    """Fill the struct statx at *address* (`Buffer.at`) with what *fd* refers to."""
     if _statx(_NR_statx, fd, b"", flags | AT_EMPTY_PATH, mask, address) < 0:
         raise failure("statx")
 

@@ -16,7 +16,7 @@ import os
 import struct
 
 from madcap.abi.flags import PATH_MAX
-from madcap.linux._call import Buffer, c_int, c_ulong, c_void_p, direct, get_errno, peek
+from madcap.linux._call import Buffer, c_ulong, get_errno, peek, plain
 from madcap.linux.fs import openat2
 
 PAGE = 4096
@@ -26,10 +26,9 @@ _pack = struct.Struct("=QQQQ").pack_into  # two struct iovec
 
 CROSS_OR_MEM, MEM_ONLY, CROSS_ONLY = 0, 1, 2  # The values of trace/memory_access.
 
-_readv, _NR_readv = direct("process_vm_readv", c_int, c_void_p, c_ulong, c_void_p, c_ulong, c_ulong)
-_writev, _NR_writev = direct(
-    "process_vm_writev", c_int, c_void_p, c_ulong, c_void_p, c_ulong, c_ulong
-)
+_readv, _NR_readv = plain("process_vm_readv")
+_writev, _NR_writev = plain("process_vm_writev")
+_NO_FLAGS = c_ulong(0)  # The sixth argument has to be as wide as it is.
 
 
 class Memory:
@@ -40,8 +39,8 @@ class Memory:
     def __init__(self, proc: int, mode: int = CROSS_ONLY) -> None:
         self._buffer = Buffer(PAGE)
         self._iov = Buffer(32)  # two struct iovec: local, remote
-        self._local = self._iov.address
-        self._remote = self._iov.address + 16
+        self._local = self._iov.at(0)
+        self._remote = self._iov.at(16)
         self._mode = mode
         self._proc = proc
 
@@ -52,9 +51,9 @@ class Memory:
         if write or self._mode != MEM_ONLY:
             _pack(self._iov.data, 0, local, size, remote, size)
             if write:
-                done = _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0)
+                done = _writev(_NR_writev, tid, self._local, 1, self._remote, 1, _NO_FLAGS)
             else:
-                done = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, 0)
+                done = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, _NO_FLAGS)
             if done > 0:
                 return done
             error = get_errno() if done < 0 else errno.EFAULT
@@ -133,7 +132,7 @@ class Memory:
         """Write *size* bytes from our address *local*, which the caller keeps alive."""
         if self._mode == CROSS_ONLY:
             _pack(self._iov.data, 0, local, size, address, size)
-            if _writev(_NR_writev, tid, self._local, 1, self._remote, 1, 0) != size:
+            if _writev(_NR_writev, tid, self._local, 1, self._remote, 1, _NO_FLAGS) != size:
                 raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
             return
         try:
@@ -148,7 +147,7 @@ class Memory:
     def _fill(self, tid: int, address: int, size: int) -> int:
         if self._mode == CROSS_ONLY:
             _pack(self._iov.data, 0, self._buffer.address, size, address, size)
-            got = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, 0)
+            got = _readv(_NR_readv, tid, self._local, 1, self._remote, 1, _NO_FLAGS)
             if got < 0:
                 error = get_errno()
                 raise OSError(error, os.strerror(error))

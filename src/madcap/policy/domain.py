@@ -34,6 +34,7 @@ class Domain:
     """A named policy. The attributes are to be read by all; only commands change them."""
 
     __slots__ = (
+        "_directory_memo",
         "_fs_memo",
         "_index",
         "_ioctls",
@@ -105,6 +106,7 @@ class Domain:
         global _stamp
         _stamp += 1
         self._memo: dict[tuple[int, bytes], Verdict] = {}
+        self._directory_memo: dict[tuple[int, bytes], Verdict] = {}  # Where all is answered alike.
         self._net_memo: dict[tuple[int, str | None, bytes, int], Verdict] = {}
         self._fs_memo: dict[int, Verdict] = {}
         self._mask_memo: dict[bytes, tuple[bytes, bytes] | None] = {}
@@ -156,12 +158,19 @@ class Domain:
 
     def _decide(self, wanted: int, text: bytes) -> Verdict:
         memo = self._memo
+        directories = self._directory_memo
+        slash = text.rfind(b"/")
+        if slash >= 0:
+            known = directories.get((wanted, text[:slash]))
+            if known is not None and not self._index.names(text):
+                return known
         asked = left = wanted & self.enabled
         if not asked:
             return ALLOWED
         action = -1
         decisive: Rule | None = None
-        for rule in self._index.find(left, text):
+        found, alike = self._index.find(left, text)
+        for rule in found:
             left &= ~rule.mask
             if rule.action > action:
                 action = rule.action
@@ -174,9 +183,14 @@ class Domain:
             left >>= 1
             bit += 1
         verdict = (action, asked, decisive)
-        if len(memo) >= MEMO_MAX:
-            memo.clear()
-        memo[wanted, text] = verdict
+        if alike and slash >= 0:
+            if len(directories) >= MEMO_MAX:
+                directories.clear()
+            directories[wanted, text[:slash]] = verdict
+        else:
+            if len(memo) >= MEMO_MAX:
+                memo.clear()
+            memo[wanted, text] = verdict
         return verdict
 
     def mask_of(self, path: bytes) -> tuple[bytes, bytes] | None:
@@ -188,7 +202,7 @@ class Domain:
             return memo[path]
         except KeyError:
             pass
-        found = self._mask_index.find(-1, path)
+        found, _ = self._mask_index.find(-1, path)
         shown = None
         for mask in found:
             if isinstance(mask, Mask):

@@ -93,10 +93,17 @@ class Index:
             self._exact.setdefault(pattern, []).append(entry)
             self._below.setdefault(pattern, []).append(entry)
 
-    def find(self, wanted: int, text: bytes) -> list[Rule]:
-        """Return what matches *text*, newest first, until nothing of *wanted* is left to say."""
+    def names(self, text: bytes) -> bool:
+        """Tell whether a rule is about *text* alone."""
+        return text in self._exact
+
+    def find(self, wanted: int, text: bytes) -> tuple[list[Rule], bool]:
+        """Return what matches *text*, newest first, until nothing of *wanted* is left to say.
+
+        Also whether the same holds for everything in its directory that no rule `names`.
+        """
         if not text:
-            return []
+            return [], False
         entries = list(self._exact.get(text, ()))
         below = self._below
         slash = text.find(b"/")
@@ -109,13 +116,18 @@ class Index:
         if len(entries) > 1:
             entries.sort(key=_newest, reverse=True)
         found = []
+        alike = text not in self._exact
         for _, glob, rule in entries:
-            if rule.mask & wanted and (glob is None or glob.match(text)):
+            if rule.mask & wanted:
+                if glob is not None:
+                    alike = False
+                    if not glob.match(text):
+                        continue
                 found.append(rule)
                 wanted &= ~rule.mask
                 if not wanted:
                     break
-        return found
+        return found, alike
 
 
 def _newest(entry: Entry) -> int:

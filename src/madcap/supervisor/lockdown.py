@@ -25,24 +25,22 @@ _INTERPRETER = (
 )  # fmt: skip
 
 #: Opening files: the road of imports and tracebacks, which nobody needs any more.
-_REFUSED = ("open", "openat", "stat", "lstat", "access", "readlink", "clone3", "getcwd")
+_REFUSED = ("open", "openat", "stat", "lstat", "access", "readlink", "clone3", "getcwd", "chdir")
 
 _LOG = ("fcntl", "openat2", "read", "pread64", "readlinkat", "fstat", "lseek")
 
 _EMULATOR = (
-    *_LOG, "bind", "clone", "connect", "dup", "faccessat2", "fallocate", "fchdir", "fchmod",
-    "fchmodat", "fchmodat2", "fchown", "fchownat", "fstatfs", "fsync", "ftruncate", "getdents",
-    "getdents64", "getpgid", "getpgrp", "getpeername", "getsockname", "getsockopt", "ioctl",
-    "linkat", "memfd_create", "mkdirat", "mknodat", "newfstatat", "pidfd_getfd", "pidfd_open",
-    "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "pwrite64", "recvmsg",
-    "renameat2", "rt_sigtimedwait", "sendmsg", "sendto", "setsockopt", "socket",
-    "socketpair", "statx", "symlinkat", "tgkill", "truncate", "umask", "unlinkat", "unshare",
-    "utimensat", "accept4", "recvfrom", "sendmmsg", "listen",
-    "kcmp",
-    "sched_setaffinity",
-    "getcpu", "getxattr", "listxattr", "setxattr", "removexattr", "inotify_add_watch",
-    "fanotify_mark", "pipe2", "epoll_create1", "eventfd2", "signalfd4", "timerfd_create",
-    "inotify_init1", "memfd_secret",
+    *_LOG, "bind", "chdir", "clone", "connect", "dup", "faccessat2", "fallocate", "fchdir",
+    "fchmod", "fchmodat", "fchmodat2", "fchown", "fchownat", "fstatfs", "fsync", "ftruncate",
+    "getcwd", "getdents", "getdents64", "getpgid", "getpgrp", "getpeername", "getsockname",
+    "getsockopt", "ioctl", "linkat", "memfd_create", "mkdirat", "mknodat", "newfstatat",
+    "pidfd_getfd", "pidfd_open", "pidfd_send_signal", "process_vm_readv", "process_vm_writev",
+    "pwrite64", "recvmsg", "renameat2", "rt_sigtimedwait", "sendmsg", "sendto", "setsockopt",
+    "socket", "socketpair", "statx", "symlinkat", "tgkill", "truncate", "umask", "unlinkat",
+    "unshare", "utimensat", "accept4", "recvfrom", "sendmmsg", "listen", "kcmp",
+    "sched_setaffinity", "getcpu", "getxattr", "listxattr", "setxattr", "removexattr",
+    "inotify_add_watch", "fanotify_mark", "pipe2", "epoll_create1", "eventfd2", "signalfd4",
+    "timerfd_create", "inotify_init1", "memfd_secret",
 )  # fmt: skip
 
 #: What the interrupter does beyond that, with the arguments it does it with.
@@ -50,9 +48,9 @@ _INTERRUPTER = ("fcntl", "read", "pread64", "fstat", "lseek")
 
 _MAIN = (
     *_LOG, "fstatfs", "getpgid", "getpgrp", "ioctl", "kill", "newfstatat", "pidfd_open",
-    "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "ptrace", "statx",
-    "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill", "getppid", "pidfd_getfd",
-    "pwrite64", "kcmp",
+    "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "ptrace", "statx", "chdir",
+    "fchdir", "getcwd", "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill",
+    "getppid", "pidfd_getfd", "pwrite64", "kcmp",
 )  # fmt: skip
 
 _TIMER = (*_LOG,)
