@@ -77,6 +77,7 @@ class Preparation:
                 pipe_max=sandbox.pipe_max,
                 scoped_signals=self.scoped,
                 fake_root=sandbox.root_fake,
+                memory=self.conditions.memory,
                 unasked=self.conditions.unasked & self.notify,
             )
         )

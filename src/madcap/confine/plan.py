@@ -50,8 +50,7 @@ def unbuilt(sandbox: Sandbox) -> str | None:
         ("time/…: clock offsets", sandbox.monotonic_time is not None),
         ("sandbox/proxy", any(domain.enabled & C.PROXY for domain in domains)),
         ("sandbox/force: checksums", any(domain.enabled & C.FORCE for domain in domains)),
-        ("mem/max, mem/vm_max: memory limits", any(d.mem_max or d.mem_vm_max for d in domains)),
-        ("pid/max: the limit of tasks", any(domain.pid_max for domain in domains)),
+        ("pid/max with trace/allow_unsafe_ptrace:1", _tasks_uncounted(sandbox)),
         ("setuid, setgid: id transitions", bool(sandbox.transit_uids or sandbox.transit_gids)),
         ("move/…/exit with trace/allow_unsafe_ptrace:1", _exits_unseen(sandbox)),
     )
@@ -65,4 +64,11 @@ def _exits_unseen(sandbox: Sandbox) -> bool:
     """Tell whether a move depends on the end of a process, which only a tracer sees in time."""
     return "allow_unsafe_ptrace" in sandbox.options and any(
         move.kind == "exit" for domain in sandbox.domains.values() for move in domain.moves
+    )
+
+
+def _tasks_uncounted(sandbox: Sandbox) -> bool:
+    """Tell whether tasks are limited and nobody is there to see them come."""
+    return "allow_unsafe_ptrace" in sandbox.options and any(
+        domain.pid_max for domain in sandbox.domains.values()
     )

@@ -14,7 +14,7 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel import elf, formats, mapping, moves, trust
+from madcap.kernel import elf, formats, moves, trust
 from madcap.kernel.judge import admit, hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
 from madcap.kernel.reply import Continue
@@ -106,13 +106,6 @@ def _directory(req: Request, target: Target) -> Reply:
         raise OSError(errno.ENOTDIR, "not a directory")
     admit(req, target, C.CHDIR)
     moves.after(req.host, "chdir", subject(req, target.name))
-    return _UNVERIFIED
-
-
-def sys_mmap(req: Request) -> Reply:
-    """mmap(2), notified only with trace/allow_unsafe_ptrace."""
-    _, name = mapping.judge(req)
-    moves.after(req.host, "mmap", name)
     return _UNVERIFIED
 
 

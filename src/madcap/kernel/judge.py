@@ -62,9 +62,17 @@ def capabilities(mask: int) -> str | list[str]:
 
 
 def outcome(
-    req: Request, verdict: Verdict, error: int, record: dict[str, object], name: bytes
+    req: Request,
+    verdict: Verdict,
+    error: int,
+    record: dict[str, object],
+    name: bytes,
+    tip: str | None = None,
 ) -> None:
-    """Carry out *verdict*, which isn't `allow`: log *record*, signal, raise OSError(*error*)."""
+    """Carry out *verdict*, which isn't `allow`: log *record*, signal, raise OSError(*error*).
+
+    *tip* takes the place of the rule that would allow *name*.
+    """
     action = verdict[0]
     if action != A.FILTER:
         tip_name = name.decode("ascii", "replace") if name.isascii() else name.hex()
@@ -74,7 +82,7 @@ def outcome(
             _level(req.policy, verdict[1]),
             record,
             pid=req.tid,
-            tip=f"configure `allow/{cap}+{tip_name}'",
+            tip=tip or f"configure `allow/{cap}+{tip_name}'",
         )
     if action == A.WARN:
         return

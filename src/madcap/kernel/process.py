@@ -161,7 +161,10 @@ def sys_uname(req: Request) -> int:
 
 
 def sys_sysinfo(req: Request) -> int:
-    """sysinfo(2) with plausible figures that tell nothing about the host."""
+    """sysinfo(2) with plausible figures that tell nothing about the host.
+
+    Where memory is limited it is as large as the limit.
+    """
     offset, seed = req.host.sysinfo
     import time
 
@@ -171,6 +174,12 @@ def sys_sysinfo(req: Request) -> int:
     total = 1 << (23 + seed % 10)
     free = (random >> 60 & 0xFFFFFFFF) % total
     buffers, shared = total // 16, total // 32
+    if req.policy.mem_max:
+        from madcap.kernel.memory import resident_size
+
+        total = req.policy.mem_max
+        free = max(total - resident_size(req), 0)
+        buffers = shared = 0
     procs = 2 + (random >> 96) % 0x7FFE
     data = struct.pack(
         "=q3Q6QHH4x2QI4x", uptime, *loads, total, free, shared, buffers, 0, 0, procs, 0, 0, 0, 1

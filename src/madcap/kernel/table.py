@@ -16,6 +16,7 @@ from madcap.kernel import (
     change,
     dents,
     device,
+    memory,
     process,
     signals,
     stat,
@@ -60,8 +61,8 @@ class Conditions:
     *readable*: it may at least be read; *masks*: some path may be masked; *scoped*: the kernel
     keeps signals inside (Landlock); *by_status*: the interrupter wants to know of signal handlers;
     *moves*: kinds of event that lead from one domain to another. A filter is for good, so all
-    domains count, whichever is active. *unasked*: the calls whose plain forms nobody has to look
-    at (see `Plan`).
+    domains count, whichever is active. *memory*: memory may be limited. *unasked*: the calls whose
+    plain forms nobody has to look at (see `Plan`).
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Conditions:
         "by_status",
         "enabled",
         "masks",
+        "memory",
         "moves",
         "options",
         "readable",
@@ -89,6 +91,9 @@ class Conditions:
         self.scoped = scoped
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"
         self.blocks = any(domain.blocklist is not None for domain in sandbox.domains.values())
+        self.memory = self.on(C.MEM) and (
+            self.unlocked or any(d.mem_max or d.mem_vm_max for d in sandbox.domains.values())
+        )
         self.moves = {move.kind for domain in sandbox.domains.values() for move in domain.moves}
         self.unasked = self._unasked(list(sandbox.domains.values()))
 
@@ -267,7 +272,11 @@ def _chdirs(c: Conditions) -> bool:
 
 
 def _mmap(c: Conditions) -> bool:
-    return judges_mappings(c) and not c.off("allow_unsafe_ptrace")
+    return c.memory or (judges_mappings(c) and not c.off("allow_unsafe_ptrace"))
+
+
+def _memory(c: Conditions) -> bool:
+    return c.memory
 
 
 def judges_mappings(c: Conditions) -> bool:
@@ -412,7 +421,9 @@ TABLE: Final = (
     Row("getsockopt",         net_name.sys_getsockopt,          _names),
     Row("chdir",              exec_.sys_chdir,                  _chdir),
     Row("fchdir",             exec_.sys_fchdir,                 _chdir),
-    Row("mmap",               exec_.sys_mmap,                   _mmap),
+    Row("mmap",               memory.sys_mmap,                  _mmap),
+    Row("mremap",             memory.sys_mremap,                _memory),
+    Row("brk",                memory.sys_brk,                   _memory),
 )
 # fmt: on
 
@@ -432,7 +443,7 @@ def stops(c: Conditions) -> frozenset[str]:
     names = set()
     if _chdirs(c):
         names |= {"chdir", "fchdir"}
-    if judges_mappings(c):
+    if judges_mappings(c) or c.memory:
         names.add("mmap")
     return frozenset(names)
 

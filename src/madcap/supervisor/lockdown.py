@@ -50,7 +50,7 @@ _MAIN = (
     *_LOG, "fstatfs", "getpgid", "getpgrp", "ioctl", "kill", "newfstatat", "pidfd_open",
     "pidfd_send_signal", "process_vm_readv", "process_vm_writev", "ptrace", "statx", "chdir",
     "fchdir", "getcwd", "wait4", "waitid", "faccessat2", "getsid", "rt_sigaction", "tgkill",
-    "getppid", "pidfd_getfd", "pwrite64", "kcmp",
+    "getppid", "pidfd_getfd", "pwrite64", "kcmp", "getdents64",
 )  # fmt: skip
 
 _TIMER = (*_LOG,)

@@ -50,6 +50,10 @@ class Programs:
         """Note that process *pid* runs the program *name* now."""
         self._names[pid] = name
 
+    def processes(self) -> list[int]:
+        """Return the numbers of all processes."""
+        return list(self._names)
+
     def leaves(self, tid: int, *, stopped: bool) -> bytes | None:
         """Return what *tid* ran if it is a process and was not asked about here before.
 

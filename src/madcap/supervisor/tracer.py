@@ -13,8 +13,9 @@ import os
 from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel import mapping, moves
-from madcap.kernel.judge import admit
+from madcap.kernel.judge import Panic, admit
 from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
+from madcap.kernel.memory import require_room
 from madcap.kernel.request import Request
 from madcap.linux import ptrace
 from madcap.linux._call import NUMBERS
@@ -24,6 +25,7 @@ from madcap.policy import lock
 from madcap.supervisor.freeze import hold_sharers
 from madcap.supervisor.image import ExecVerifier
 from madcap.supervisor.programs import Programs
+from madcap.supervisor.tasks import limit_tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ OPTIONS = (
     | ptrace.PTRACE_O_TRACESYSGOOD
     | ptrace.PTRACE_O_EXITKILL
 )
+_FORKS = (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE)
 _WALL = 0x4000_0000
 SIGKILL, SIGTRAP, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 5, 18, 19, 20, 21, 22
 _STOPS = (SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU)
@@ -140,11 +143,18 @@ class Tracer:
                 ptrace.resume(tid)
         elif event == ptrace.EVENT_SECCOMP:
             self._decide(tid)
+        elif event in _FORKS:
+            self._forked(tid)
         elif event == ptrace.EVENT_EXIT:
             self._leaves(tid, stopped=True)
             ptrace.resume(tid)
         else:
             ptrace.resume(tid)
+
+    def _forked(self, tid: int) -> None:
+        if self._host.sandbox.active.pid_max:
+            limit_tasks(self._host, tid, ptrace.event_message(tid), self._programs)
+        ptrace.resume(tid)
 
     def _leaves(self, tid: int, *, stopped: bool) -> None:
         """Make the move that the end of a process sets off, before anybody hears of that end."""
@@ -192,6 +202,7 @@ class Tracer:
             if self._host.ghost:
                 raise OSError(errno.ENOSYS, "ghost")
             if name == "mmap":
+                require_room(req, req.args[1])
                 if not mapping.concerned(req):
                     ptrace.resume(tid)
                     return
@@ -203,6 +214,10 @@ class Tracer:
             self._pending[tid] = (name, judged, subject)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
+            ptrace.resume(tid)
+            return
+        except Panic:  # On the main thread it is a plain denial.
+            registers.skip_with(-errno.EACCES)
             ptrace.resume(tid)
             return
         finally:
