@@ -37,7 +37,8 @@ class Taken:
             raise PolicyError(errno.EINVAL, "bad line", origin)
         self.lines.append(line)
 
-    execute_quietly = execute_line
+    def block(self, networks: list[str]) -> None:
+        self.lines += [f"block+{network}" for network in networks]
 
     def trial(self) -> Taken:
         other = Taken()

@@ -53,6 +53,7 @@ PURE = ("policy", "filter", "abi")
 PURE_LIBRARY = {
     "difflib",
     "__future__",
+    "_bisect",
     "errno",
     "_struct",
     "struct",

@@ -28,7 +28,7 @@ LIBRARY = {
     "__future__": 0.2, "os": 1.2, "stat": 0.3, "_stat": 0.1, "posixpath": 0.3, "genericpath": 0.1,
     "_collections_abc": 0.8, "errno": 0.1, "fcntl": 0.3, "select": 0.3, "gc": 0.0, "types": 0.5,
     "ctypes": 4.0, "_ctypes": 1.5, "ctypes._endian": 0.2, "struct": 0.3, "_struct": 0.2,
-    "itertools": 0.0, "_string": 0.1, "binascii": 0.2,
+    "itertools": 0.0, "_string": 0.1, "binascii": 0.2, "_bisect": 0.0,
 }  # fmt: skip
 # A run of the tests' rules file does without these, which only some commands need.
 NOT_NEEDED = {

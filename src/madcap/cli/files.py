@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         def execute_line(self, line: str, origin: Origin) -> None:
             """Carry out *line*."""
 
-        def execute_quietly(self, command: str, origin: Origin) -> None:
-            """Carry out *command* without a record of it."""
+        def block(self, networks: list[str]) -> tuple[int, PolicyError] | None:
+            """Block *networks*; return the place, from 0, and the reason of the first refusal."""
 
         def expand(self, text: str) -> str:
             """Return *text* with its variables replaced."""
@@ -53,6 +53,7 @@ LONGEST: Final = 4095  # Bytes of a line, without its end.
 DEEPEST: Final = 32  # Levels of include.
 ERRORS_MAX: Final = 1000  # Of one file and all it includes: then nobody reads on.
 _PIECE: Final = 65536
+_MANY: Final = 4096  # Networks of a list that are blocked at once.
 _PATH: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -188,22 +189,32 @@ class ConfigFile:
     def _networks(self, file: int, path: bytes) -> None:
         """Add each network in *file* to the blocklist."""
         source = events.printable(path)
+        numbers: list[int] = []
+        texts: list[str] = []
         for number, raw in self._split(file, path):
             line = raw.decode("utf-8", "surrogateescape").strip()
-            if not line or line.startswith("#"):
-                continue
-            try:
-                self._target.execute_quietly(f"block+{line}", (source, number))
-            except PolicyError as error:
-                record: dict[str, object] = {"ctx": "parse_netset", "op": "parse_ipnet"}
-                record |= {"err": error.errno, "line": number}
-                events.emit(
-                    events.ERROR, record, msg=f"invalid IP network at line {number}: {error}"
-                )
-                error.text, error.column = line, 0
-                self._failed(error)
-                if len(self._errors) >= ERRORS_MAX:
-                    break
+            if line and line[0] != "#":
+                numbers.append(number)
+                texts.append(line)
+                if len(texts) >= _MANY:
+                    self._block(source, numbers, texts)
+                    numbers, texts = [], []
+        self._block(source, numbers, texts)
+
+    def _block(self, source: str, numbers: list[int], texts: list[str]) -> None:
+        """Block *texts*, which stand in the lines *numbers* of *source*."""
+        while texts and len(self._errors) < ERRORS_MAX:
+            refusal = self._target.block(texts)
+            if refusal is None:
+                return
+            place, error = refusal
+            number = numbers[place]
+            error.origin, error.text, error.column = (source, number), texts[place], 0
+            record: dict[str, object] = {"ctx": "parse_netset", "op": "parse_ipnet"}
+            record |= {"err": error.errno, "line": number}
+            events.emit(events.ERROR, record, msg=f"invalid IP network at line {number}: {error}")
+            self._failed(error)
+            numbers, texts = numbers[place + 1 :], texts[place + 1 :]
 
     def _split(self, file: int, path: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield number and text of each line of *file*; raise where one is too long or cut."""

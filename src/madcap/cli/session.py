@@ -80,6 +80,12 @@ class Configuration(Sandbox):
         """Carry out *command* without a record of it."""
         super().execute(command, origin)
 
+    def block(self, networks: list[str]) -> tuple[int, PolicyError] | None:
+        """Block *networks*; return the place, from 0, and the reason of the first refusal."""
+        from madcap.policy import blocklist
+
+        return blocklist.add_all(self, networks)
+
     def expand(self, text: str) -> str:
         """Return *text* with its variables replaced, and log that."""
         self._announce()

@@ -58,6 +58,7 @@ DIALS: Final = {
     "net": (None, None, _BOTH), "net4": (None, None, _V4), "net6": (None, None, _V6),
 }
 # fmt: on
+OCTETS: Final = {str(number): number for number in range(256)}
 UNIX: Final = ("unix", "unixgram", "unixpacket")
 
 MAPPED: Final = 0xFFFF << 32  # ::ffff:0:0
@@ -142,17 +143,11 @@ def _parse_v4(text: str) -> int | None:
     octets = text.split(".")
     if len(octets) != 4:
         return None
-    value = 0
-    for octet in octets:
-        if not 1 <= len(octet) <= 3 or not DIGITS[10].issuperset(octet):
-            return None
-        if octet[0] == "0" and len(octet) > 1:
-            return None
-        number = int(octet)
-        if number > 255:
-            return None
-        value = value << 8 | number
-    return value
+    try:
+        first, second, third, fourth = [OCTETS[octet] for octet in octets]
+    except KeyError:
+        return None
+    return first << 24 | second << 16 | third << 8 | fourth
 
 
 def _parse_v6(text: str) -> int | None:

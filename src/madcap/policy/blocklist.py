@@ -2,12 +2,16 @@
 """The blocklist: networks nobody talks to, whatever the rules say.
 
 The networks of a family are disjoint, so they are kept as sorted starts and ends, and an address
-is found by bisection. Additions wait in a heap of their own until something asks, which makes
-reading a list of half a million networks one sort and not half a million insertions.
+is found by bisection. Additions wait beside them until the list is settled, which makes reading a
+list of half a million networks one sort and not half a million insertions.
+
+Only whoever carries out commands changes a list, one at a time. Questions come from other threads
+meanwhile: they read the sorted part as one object, look through what waits, and settle nothing.
 """
 
 from __future__ import annotations
 
+from _bisect import bisect_right
 from errno import EINVAL, ENOSPC
 
 from madcap.errors import PolicyError
@@ -15,9 +19,10 @@ from madcap.policy.address import parse_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from madcap.policy.address import Network
+    from madcap.policy.domain import Domain
     from madcap.policy.sandbox import Sandbox
 
 BLOCK_MAX = 4096
@@ -26,59 +31,78 @@ BLOCK_MAX = 4096
 class Family:
     """The blocked networks among addresses of one size."""
 
-    __slots__ = ("_ends", "_starts", "_waiting", "bits")
+    __slots__ = ("_sorted", "_waiting", "bits")
 
     def __init__(self, bits: int) -> None:
         self.bits = bits
-        self._starts: list[int] = []
-        self._ends: list[int] = []
-        self._waiting: list[tuple[int, int]] = []
+        self._sorted: tuple[list[int], list[int]] = ([], [])  # First and last addresses.
+        # What waits: its first address times 256, and the length of its prefix. So of networks that
+        # begin alike the widest is the smallest number.
+        self._waiting: list[int] = []
 
     def __len__(self) -> int:
-        self._settle()
-        return len(self._starts)
+        return len(self._merged()[0])
 
-    def add(self, start: int, end: int, limit: int) -> None:
-        """Take in the network from *start* to *end*, unless *limit* networks are there."""
-        if len(self._starts) + len(self._waiting) >= limit and len(self) >= limit:
-            raise PolicyError(ENOSPC, f"more than {limit} blocked networks")
-        self._waiting.append((start, end))
+    def add(self, start: int, prefix: int, limit: int) -> None:
+        """Take in the network from *start* on, unless *limit* networks are there."""
+        starts, ends = self._sorted
+        if len(starts) + len(self._waiting) >= limit:
+            self.settle()
+            starts, ends = self._sorted
+            if len(starts) >= limit:
+                raise PolicyError(ENOSPC, f"more than {limit} blocked networks")
+        if starts:
+            place = bisect_right(starts, start)
+            if place and start + (1 << (self.bits - prefix)) - 1 <= ends[place - 1]:
+                return
+        self._waiting.append(start << 8 | prefix)
 
     def holds(self, address: int) -> bool:
         """Tell whether *address* is blocked."""
-        if self._waiting:
-            self._settle()
-        starts = self._starts
-        place = _place(starts, address)
-        return place > 0 and address <= self._ends[place - 1]
+        starts, ends = self._sorted
+        place = bisect_right(starts, address)
+        if place and address <= ends[place - 1]:
+            return True
+        bits = self.bits
+        return any((address ^ each >> 8) >> (bits - (each & 255)) == 0 for each in self._waiting)
 
-    def _settle(self) -> None:
-        """Sort the networks that wait into the others; of nested ones the widest stays."""
+    def settle(self) -> None:
+        """Sort the networks that wait into the others."""
+        if self._waiting:
+            self._sorted = self._merged()
+            self._waiting = []
+
+    def _merged(self) -> tuple[list[int], list[int]]:
+        """Return all networks, sorted; of nested ones the widest stays."""
         if not self._waiting:
-            return
-        networks = [*zip(self._starts, self._ends, strict=True), *self._waiting]
-        networks.sort(key=_widest_first)
+            return self._sorted
+        bits = self.bits
+        masks = [(1 << (bits - prefix)) - 1 for prefix in range(bits + 1)]
+        networks = list(self._waiting)
+        for start, end in zip(*self._sorted, strict=True):
+            networks.append(start << 8 | bits + 1 - (end - start + 1).bit_length())
+        networks.sort()
         starts: list[int] = []
         ends: list[int] = []
         reached = -1
-        for start, end in networks:
+        for network in networks:
+            start = network >> 8
             if start > reached:
+                reached = start | masks[network & 255]
                 starts.append(start)
-                ends.append(end)
-                reached = end
-        self._replace(starts, ends)
+                ends.append(reached)
+        return starts, ends
 
     def _replace(self, starts: list[int], ends: list[int]) -> None:
-        self._ends = ends
-        self._starts = starts
+        self._sorted = (starts, ends)
         self._waiting = []
 
     def take_out(self, start: int, end: int) -> None:
         """Unblock the network from *start* to *end*, splitting one that is wider."""
-        self._settle()
+        self.settle()
         starts: list[int] = []
         ends: list[int] = []
-        for low, high in zip(self._starts, self._ends, strict=True):
+        for low, high in zip(*self._sorted, strict=True):
             if high < start or low > end:
                 starts.append(low)
                 ends.append(high)
@@ -94,12 +118,12 @@ class Family:
 
     def merge(self) -> None:
         """Make as few networks as possible of those there are."""
-        self._settle()
+        self.settle()
         starts: list[int] = []
         ends: list[int] = []
         pending: tuple[int, int] | None = None
         ranges: list[tuple[int, int]] = []
-        for low, high in zip(self._starts, self._ends, strict=True):
+        for low, high in zip(*self._sorted, strict=True):
             if pending is not None and low == pending[1] + 1:
                 pending = (pending[0], high)
             else:
@@ -116,26 +140,10 @@ class Family:
 
     def copy(self) -> Family:
         """Return a family like this one that may change on its own."""
-        self._settle()
+        self.settle()
         other = Family(self.bits)
-        other._replace(list(self._starts), list(self._ends))
+        other._replace(*self._sorted)
         return other
-
-
-def _place(starts: list[int], address: int) -> int:
-    """Return how many of the sorted *starts* are not above *address*."""
-    low, high = 0, len(starts)
-    while low < high:
-        middle = (low + high) >> 1
-        if starts[middle] <= address:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _widest_first(network: tuple[int, int]) -> tuple[int, int]:
-    return network[0], -network[1]
 
 
 def networks_of(first: int, last: int) -> Iterator[tuple[int, int]]:
@@ -159,19 +167,22 @@ class Blocklist:
 
     def add(self, network: Network, limit: int = BLOCK_MAX) -> None:
         """Block *network*."""
-        family, start, end = self._span(network)
-        family.add(start, end, limit)
+        size, address, prefix = network
+        shift = size * 8 - prefix
+        family = self.v4 if size == 4 else self.v6
+        family.add(address >> shift << shift, prefix, limit)
 
     def take_out(self, network: Network) -> None:
         """Unblock *network*."""
-        family, start, end = self._span(network)
-        family.take_out(start, end)
-
-    def _span(self, network: Network) -> tuple[Family, int, int]:
         size, address, prefix = network
         shift = size * 8 - prefix
         start = address >> shift << shift
-        return self.v4 if size == 4 else self.v6, start, start + (1 << shift) - 1
+        (self.v4 if size == 4 else self.v6).take_out(start, start + (1 << shift) - 1)
+
+    def settle(self) -> None:
+        """Make both families ready for questions."""
+        self.v4.settle()
+        self.v6.settle()
 
     def holds(self, address: bytes) -> bool:
         """Tell whether *address*, of 4 or 16 bytes, is blocked."""
@@ -202,9 +213,7 @@ def command(box: Sandbox, rest: str) -> None:
         )
     box.require_unlocked()
     domain = box.subject
-    blocklist = domain.blocklist
-    if blocklist is None:
-        blocklist = domain.blocklist = Blocklist()
+    blocklist = list_of(domain)
     if operator == "+":
         blocklist.add(network)
     elif operator == "-":
@@ -215,4 +224,34 @@ def command(box: Sandbox, rest: str) -> None:
     else:
         blocklist.v4.merge()
         blocklist.v6.merge()
+    if box.running:
+        blocklist.settle()
     domain.touch()
+
+
+def list_of(domain: Domain) -> Blocklist:
+    """Return the blocklist of *domain*, an empty new one if it had none."""
+    if domain.blocklist is None:
+        domain.blocklist = Blocklist()
+    return domain.blocklist
+
+
+def add_all(box: Sandbox, texts: Iterable[str]) -> tuple[int, PolicyError] | None:
+    """Block each network of *texts*; return the place, from 0, and the reason of a refusal.
+
+    Those before it are blocked then, and those after it were not looked at.
+    """
+    box.require_unlocked()
+    blocklist = list_of(box.subject)
+    add = blocklist.add
+    refusal = None
+    for place, text in enumerate(texts):
+        try:
+            add(parse_network(text))
+        except PolicyError as error:
+            refusal = place, error
+            break
+    if box.running:
+        blocklist.settle()
+    box.subject.touch()
+    return refusal

@@ -322,4 +322,7 @@ class Sandbox:
             lock.set_state(self, lock.ON if self.ipc_address is None else lock.IPC)
         if self.locked:
             self.seal()
+        for domain in self.domains.values():
+            if domain.blocklist is not None:
+                domain.blocklist.settle()
         self.running = True

@@ -100,6 +100,7 @@ NAMES = [
     ("@", b"@"),
     ("@dbus-*", b"@dbus-*"),
     ("!unnamed", b"!unnamed"),
+    ("unix!!unnamed", b"!unnamed"),
     ("2f746d70", b"/tmp"),
 ]
 # Rule, protocol, address, port, whether it matches.
@@ -177,6 +178,25 @@ def test_rule_matches_as_the_table_says(
     verdict = box.active.check_net(CONNECT, protocol, ipaddress.ip_address(ip).packed, port)
     assert (verdict[0] == actions.ALLOW) == result
     assert (verdict[2] is not None) == result
+
+
+@pytest.mark.parametrize(
+    ("command", "mask", "name", "result"),
+    [
+        ("allow/net/connect+/run/***", CONNECT, b"/run/a/b", True),
+        ("allow/net/connect+/run/*", CONNECT, b"/run/a/b", False),
+        ("allow/net/connect+@dbus-*", CONNECT, b"@dbus-x", True),
+        ("allow/net/connect+@dbus-*", CONNECT, b"@dbus-/x", False),
+        ("allow/net/connect+/dbus-*", CONNECT, b"@dbus-x", False),
+        ("allow/net/bind+!unnamed", BIND, b"!unnamed", True),
+        ("allow/net/connect+!*", CONNECT, b"!unnamed", True),
+    ],
+)
+def test_name_of_a_socket_matches_as_the_table_says(
+    box: Sandbox, answer: Callable[[str], int], command: str, mask: int, name: bytes, result: bool
+) -> None:
+    assert answer(command) == 0
+    assert (box.active.check(mask, name)[0] == actions.ALLOW) == result
 
 
 def test_address_is_a_pattern_when_other_categories_are_meant_too(
