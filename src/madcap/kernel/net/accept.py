@@ -18,6 +18,7 @@ from madcap.kernel.reply import Continue, Install
 from madcap.linux import socket as s
 from madcap.linux._call import Buffer
 from madcap.policy import actions as A
+from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ def sys_accept4(req: Request) -> Reply:
 
 
 def _accept(req: Request, flags: int) -> Reply:
+    plain = not MARKS & req.policy.flags and not _wants_peers(req)
+    if plain and not _wants_names(req):
+        return _PLAIN
     socket = endpoint.fetch(req, 0)
     if flags & ~_FLAGS:
         raise OSError(errno.EINVAL, "flags")
-    plain = socket.domain != a.AF_UNIX and not MARKS & req.policy.flags
-    if plain and not _wants_peers(req):
+    if plain and socket.domain != a.AF_UNIX:
         return _PLAIN
     pointer, length = req.args[1], req.args[2]
     req.alive()
@@ -82,6 +85,11 @@ def _wants_peers(req: Request) -> bool:
     if "accept" in host.moves:
         return True
     return any(domain.blocklist is not None for domain in host.sandbox.domains.values())
+
+
+def _wants_names(req: Request) -> bool:
+    """Tell whether a peer may have a name that has to be put right."""
+    return NAMES.connected or not req.policy.enabled & C.NET_CONNECT
 
 
 def _require_unblocked(req: Request, peer: Inet) -> None:

@@ -7,6 +7,7 @@ import errno
 
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, peers, verdicts
+from madcap.kernel.net.names import NAMES
 from madcap.kernel.reply import Gone, Interrupted
 from madcap.linux import socket as s
 from madcap.policy import categories as C
@@ -39,6 +40,8 @@ def sys_connect(req: Request) -> int:
             return s.connect(fd, raw)
         own, target = endpoint.unix_target(req, socket, raw, errno.ECONNREFUSED)
         peers.connected(req, socket, raw, target)
+        if NAMES.bound and not NAMES.connected:
+            NAMES.connects(s.getsockname(fd))
         return _connect(req, socket, own)
     endpoint.supported(req, socket.domain)
     req.alive()

@@ -38,6 +38,8 @@ def sys_getpeername(req: Request) -> Reply:
 
 
 def _name(req: Request, ask: Callable[[int], bytes]) -> Reply:
+    if not NAMES.bound:
+        return _PLAIN
     socket = endpoint.fetch(req, 0)
     if socket.domain != a.AF_UNIX:
         return _PLAIN
@@ -86,8 +88,6 @@ def _credentials(req: Request, socket: endpoint.Socket, room: int) -> bytes:
 
 
 def _pidfd(req: Request, socket: endpoint.Socket, room: int) -> bytes:
-    if room < 4:
-        raise OSError(errno.EINVAL, "length")
     pid = _UCRED.unpack(s.getsockopt(socket.fd, s.SOL_SOCKET, s.SO_PEERCRED, _UCRED.size))[0]
     if pid == req.host.pid:
         pid = peers.connector(req, socket)
@@ -97,4 +97,4 @@ def _pidfd(req: Request, socket: endpoint.Socket, room: int) -> bytes:
     else:
         value = s.getsockopt(socket.fd, s.SOL_SOCKET, s.SO_PEERPIDFD, 4)
         fd = req.own(int.from_bytes(value, "little"))
-    return give(req, fd, cloexec=True).to_bytes(4, "little")
+    return give(req, fd, cloexec=True).to_bytes(4, "little")[:room]

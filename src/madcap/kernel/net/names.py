@@ -26,17 +26,23 @@ _ZERO, _ONE = b"./", b".//"
 
 
 class Names:
-    """The paths that were bound last."""
+    """The paths that were bound last.
 
-    __slots__ = ("_next", "_table")
+    *bound*: there are, or were, any. *connected*: a socket that has such a name connected, so that
+    the one who accepts it may see it.
+    """
+
+    __slots__ = ("_next", "_table", "bound", "connected")
 
     def __init__(self) -> None:
+        self.bound = self.connected = False
         # By number, and by base for names so long that there is no room for a number.
         self._table: dict[int | bytes, tuple[bytes, bytes, Place]] = {}
         self._next = 0
 
     def reserve(self) -> int:
         """Return the number for the next name."""
+        self.bound = True
         number = self._next
         self._next = (number + 1) % _COUNT
         return number
@@ -63,6 +69,11 @@ class Names:
         """Return where connections to the *path* that the kernel knows arrive, if that is known."""
         known = self._find(path)
         return known[2] if known is not None else None
+
+    def connects(self, name: bytes) -> None:
+        """Note that a socket connects whose own UNIX address is *name*."""
+        if name[2:3] not in (b"", b"\0"):
+            self.connected = True
 
     def original(self, raw: bytes) -> bytes:
         """Return the UNIX address *raw* from the kernel with the caller's own spelling in it."""

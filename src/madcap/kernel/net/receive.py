@@ -58,6 +58,8 @@ class Message:
 
 def sys_recvfrom(req: Request) -> Reply:
     """recvfrom(2)."""
+    if not NAMES.bound:
+        return _PLAIN
     payload = single(req.args[1], req.args[2])
     socket = endpoint.fetch(req, 0)
     if socket.domain != a.AF_UNIX:
