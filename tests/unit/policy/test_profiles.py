@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from madcap.policy import actions, categories, lock, profile
 
 from .boxes import PROFILES, make
+
+ROOT = Path(__file__).resolve().parents[3]
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +37,42 @@ def test_profiles_have_all_their_lines() -> None:
     expected = dict(each.split() for each in LINES.replace("\n", " ").split(","))
     found = {path.stem: len(path.read_text().splitlines()) for path in PROFILES.glob("*.rules")}
     assert found == {name: int(lines) for name, lines in expected.items()}
+
+
+REFERENCE = Path(
+    os.environ.get("MADCAP_REFERENCE_PROFILES", ROOT.parent / "shared" / "reference" / "profiles")
+)
+
+
+def rules_of(path: Path) -> list[str]:
+    """Return the rules in a file, in their order."""
+    lines = path.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="no list of the reference's profiles")
+def test_profiles_are_those_of_the_reference_rule_for_rule() -> None:
+    theirs = {path.name: rules_of(path) for path in REFERENCE.glob("*.rules")}
+    ours = {path.name: rules_of(path) for path in PROFILES.glob("*.rules")}
+    assert len(theirs) > 40
+    assert ours == theirs
+
+
+def test_profile_is_read_only_when_it_is_applied() -> None:
+    """A profile costs nothing until it is named; what it includes is read with it."""
+    asked: list[str] = []
+
+    def find(name: str) -> str:
+        asked.append(name)
+        return (PROFILES / f"{name}.rules").read_text()
+
+    box = make()
+    box.profiles = find
+    box.execute("allow/read+/x", ("test", 1))
+    assert asked == []
+    box.execute("include_profile quiet", ("test", 2))
+    box.execute("include_profile linux", ("test", 3))
+    assert asked == ["quiet", "linux", "fs"]
 
 
 @pytest.mark.parametrize("name", sorted(profile.NAMES))
