@@ -246,7 +246,7 @@ def _supervise(host: Host, launch: Launch, made: Preparation, control: int) -> i
     _start_threads(host, made.handlers)
     if control >= 0:
         _start_control(host, control, trapped="connect" in made.notify)
-    tracer = Tracer(host)
+    tracer = Tracer(host, made.notify)
     os.umask(0o777)
     os.fchdir(host.self_fd)
     _confined(lockdown.confine_main)

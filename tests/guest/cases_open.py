@@ -407,3 +407,13 @@ def case_a_full_descriptor_table(t: Tree) -> object:
     for fd in held[:2]:
         os.close(fd)
     return [result, kind(t("open", b"file", 0)) if held else "never full"]
+
+
+def case_shared_mapping_of_data(t: Tree) -> object:
+    import mmap
+
+    fd = t.fd(b"file", os.O_RDWR)
+    with mmap.mmap(fd, 9) as shared:
+        shared[:3] = b"CON"
+    os.close(fd)
+    return t.read(b"file")

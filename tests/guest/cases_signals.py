@@ -91,11 +91,11 @@ def blocked(*signals: tuple[float, int], prepare: Callable[[], None] | None = No
     global _start
     _seen.clear()
     me = os.getpid()
+    _start = time.monotonic()
     helpers = [later(at, lambda n=number: os.kill(me, n)) for at, number in signals]
     helpers.append(writer())
     if prepare is not None:
         prepare()
-    _start = time.monotonic()
     fd = raw_open(b"fifo", os.O_RDONLY)
     took = time.monotonic() - _start
     for helper in helpers:

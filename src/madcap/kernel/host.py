@@ -31,7 +31,7 @@ class Host:
 
     __slots__ = (
         "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
-        "euid", "forget", "ghost", "groups",
+        "euid", "forget", "ghost", "groups", "interrupted",
         "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
         "proc", "proc_dev", "procs_elsewhere", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
@@ -82,6 +82,8 @@ class Host:
             self.moves = kinds_of(sandbox)
         #: Called around a call that can block: (req, call, restartable) -> result.
         self.blocking: Callable[..., int]
+        #: By thread: the arguments of its last call that was answered ERESTARTSYS.
+        self.interrupted: dict[int, tuple[int, ...]] = {}
         #: Called with (process, signal, restarts=...) and (process) where *by_status*.
         self.action: Callable[..., None] = _nothing
         self.forget: Callable[[int], None] = _nothing

@@ -71,6 +71,9 @@ def event_message(tid: int) -> int:
     return message
 
 
+_ERESTARTNOINTR = 513
+
+
 class Registers:
     """The general registers of a stopped tracee: system call number, arguments, result, stack."""
 
@@ -118,6 +121,21 @@ class Registers:
         if MACHINE == "aarch64":
             return self._get(8 * index)
         return self._get(_X86_ARGUMENTS[index])
+
+    def arguments(self) -> tuple[int, ...]:
+        """All six arguments."""
+        return tuple(self.argument(index) for index in range(6))
+
+    def restart_anyway(self) -> bool:
+        """Let the call that a signal ended start again, whatever the handler's SA_RESTART says.
+
+        For a signal-delivery stop. False where the machine has decided that already (aarch64).
+        """
+        if MACHINE != "x86_64":
+            return False
+        struct.pack_into("=q", self._buffer.data, 80, -_ERESTARTNOINTR)
+        self._transfer(PTRACE_SETREGSET)
+        return True
 
     def skip_with(self, result: int) -> None:
         """Make the tracee skip its system call and find *result* (negative errno) instead."""

@@ -29,6 +29,8 @@ from madcap.supervisor.tasks import limit_tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from madcap.kernel.host import Host
 
 OPTIONS = (
@@ -49,6 +51,8 @@ _NO_STATUS = 127
 _FATAL = 101
 #: The calls that the filter answers with RET_TRACE.
 STOPPED_CALLS = ("chdir", "fchdir", "mmap")
+#: Trapped calls that may be left to the kernel, where they may wait for something.
+_LEFT = ("accept", "accept4", "ioctl", "msgrcv", "recvfrom", "recvmsg", "recvmmsg", "semop")
 _STOPPED = {NUMBERS[name]: name for name in STOPPED_CALLS if name in NUMBERS}
 
 
@@ -73,11 +77,14 @@ class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
     __slots__ = (
-        "_host", "_pending", "_programs", "_registers", "_request", "_status", "_tasks", "_verifier"
+        "_host", "_pending", "_performed", "_programs", "_registers", "_request", "_status",
+        "_tasks", "_verifier",
     )  # fmt: skip
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, trapped: Iterable[str]) -> None:
         self._host = host
+        #: The numbers of the calls that only emulators perform.
+        self._performed = frozenset(NUMBERS[name] for name in trapped if name not in _LEFT)
         self._request = StoppedRequest(host, host.sandbox.memory_access)
         self._verifier = ExecVerifier(host)
         self._registers = ptrace.Registers()
@@ -123,7 +130,7 @@ class Tracer:
             if signal == SIGTRAP | 0x80:
                 self._syscall_exit(tid)
             else:
-                ptrace.resume(tid, signal)
+                self._deliver(tid, signal)
         elif event == ptrace.EVENT_STOP:
             self._tasks.add(tid)  # Its first stop comes before it runs anything.
             self._programs.began(tid)
@@ -162,6 +169,22 @@ class Tracer:
         if program is not None:
             moves.after(self._host, "exit", program)
 
+    def _deliver(self, tid: int, signal: int) -> None:
+        """Let *tid* take *signal*, and start its call again if that has not begun.
+
+        A notification that nobody has received yet is withdrawn by a signal, and the kernel ends
+        the call as if it had been waiting for something: a mkdir(2) would fail with EINTR. As
+        nothing was done, the signal may as well have come just before the call.
+        """
+        registers = self._registers.load(tid)
+        if (
+            registers.result == -F.ERESTARTSYS
+            and registers.number in self._performed
+            and self._host.interrupted.get(tid) != registers.arguments()
+        ):
+            registers.restart_anyway()
+        ptrace.resume(tid, signal)
+
     def _ended(self, tid: int, status: int) -> None:
         self._leaves(tid, stopped=False)  # A kill may skip the stop where it is made otherwise.
         self._programs.ended(tid)
@@ -170,6 +193,7 @@ class Tracer:
         host = self._host
         host.traceme.discard(tid)
         host.forget(tid)
+        host.interrupted.pop(tid, None)
         if tid != host.eldest:
             return
         host.eldest_lives = False
