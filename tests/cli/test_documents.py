@@ -122,6 +122,24 @@ def test_rules_that_the_manual_shows_are_rules() -> None:
             pytest.fail(str(error))
 
 
+SHOWN = {
+    "madcap-check": "# rules\nallow/raed+/srv/***\ndeny/read+/etc/shadow\nallow/read+/etc/***\n",
+    "madcap-why": "# rules\nallow/read+/etc/***\n\ndeny/read+/etc/shadow\n",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_example_of_the_manual_prints_what_it_shows(tmp_path: Path, name: str) -> None:
+    (tmp_path / "web.syd-3").write_text(SHOWN[name])
+    section = plain(f"{name}.1").split(".Sh EXAMPLES")[1]
+    block = section.split(".Bd -literal -offset indent\n")[1].split(".Ed")[0]
+    command, _, output = block.partition("\n")
+    program, *arguments = command.removeprefix("$ ").split()
+    assert program == name
+    result = run(*arguments, program=ROOT / "bin" / name, cwd=tmp_path)
+    assert result.out.split() == output.split()  # Long lines are broken for the page.
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page_has_no_fault_that_mandoc_finds(page: str) -> None:
     need("mandoc")

@@ -78,6 +78,31 @@ def test_a_run_needs_none_of_what_is_slow(run_modules: set[str]) -> None:
     assert not run_modules & NOT_NEEDED
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["madcap-why", "-m", "allow/read+/x", "read", "/x"], id="why"),
+        pytest.param(["madcap-check", "development.syd-3"], id="check"),
+    ],
+)
+def test_a_side_tool_needs_none_of_what_is_slow(
+    installation: host.Installation, words: list[str]
+) -> None:
+    name, *rest = words
+    found = loaded_by(
+        [
+            *(host.PYTHON, "-I", "-S", "-X", "utf8", "-X", "importtime"),
+            *(str(installation.top / "bin" / name), *rest),
+        ],
+        cwd=installation.programs,
+        env={"WORK": "/w", "TMPDIR": "/t", "PROJECT": "/p"},
+    )
+    assert f"madcap.explain.{name.partition('-')[2]}" in found
+    assert not found & (NOT_NEEDED | {"ctypes", "madcap.sandbox", "madcap.kernel.table"})
+    strangers = {each for each in found if each.split(".")[0] != "madcap"}
+    assert not strangers - INTERPRETER - set(LIBRARY)
+
+
 def test_every_module_can_be_imported_alone(installation: host.Installation) -> None:
     """Else the order in which others happen to import it would matter."""
     source = installation.top / "src"

@@ -12,10 +12,9 @@ from __future__ import annotations
 from madcap.errors import PolicyError, UsageError
 from madcap.explain import advice
 from madcap.explain.question import endpoint
-from madcap.policy import actions, categories, fsmagic
+from madcap.policy import actions, categories
 from madcap.policy.address import ip_text
 from madcap.policy.glob import is_literal
-from madcap.policy.ioctls import requests_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,8 +151,12 @@ def rule_for(mask: int, target: str) -> str | None:
     names = ",".join(categories.names_of(mask))
     try:
         if mask == categories.FS:
+            from madcap.policy import fsmagic
+
             return f"allow/fs+{target}" if len(fsmagic.parse_list(target)) < 8 else None
         if mask == categories.IOCTL:
+            from madcap.policy.ioctls import requests_of
+
             literal = is_literal(target.encode()) and "," not in target
             return f"allow/{names}+{target}" if literal and requests_of(target) else None
         name = name_of(target)

@@ -16,7 +16,6 @@ from madcap.cli.session import Session
 from madcap.cli.usage import COMMON, Option
 from madcap.errors import MadcapError, UsageError
 from madcap.explain import screen
-from madcap.explain.log import Violation, name_of, violations
 from madcap.explain.question import Answer, Asker
 from madcap.explain.recorded import Recorded, is_file
 from madcap.policy import actions, categories, lock
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Final
 
+    from madcap.explain.log import Violation
     from madcap.policy.domain import Domain
 
 OPTIONS: Final = (
@@ -235,6 +235,8 @@ def as_json(answer: Answer) -> dict[str, object]:
 
 def _explain_log(path: bytes, asker: Asker | None, wants_json: bool) -> int:
     """Print each violation in the log *path* once; *asker* knows the configuration of its run."""
+    from madcap.explain.log import violations
+
     if path == b"-":
         with open(0, "rb", closefd=False) as file:
             found = violations(file)
@@ -273,6 +275,8 @@ def _reason(asker: Asker | None, violation: Violation) -> Answer | None:
     """Return the answer of the configuration about *violation*, if it can be asked about it."""
     if asker is None:
         return None
+    from madcap.explain.log import name_of
+
     name = name_of(violation.target)
     target = violation.target.encode("utf-8", "surrogateescape") if name is None else name
     try:

@@ -33,9 +33,10 @@ def command(box: Sandbox, word: str, rest: str) -> None:
         _set_variable(box, rest[1:])
     elif word == "unsetenv" and rest[:1] == "!":
         box.require_startup()
-        if "=" in rest:
+        key = _variable(rest[1:])
+        if b"=" in key:
             raise PolicyError(EINVAL, f"{rest[1:]!r} is no name of a variable")
-        box.environ.pop(_variable(rest[1:]), None)
+        box.environ.pop(key, None)
     elif word == "clearenv" and rest == "!":
         box.require_startup()
         for name in list(box.environ):

@@ -37,6 +37,7 @@ LAST = 0x7FFF_FFFF
         ("unsetenv!", errno.EINVAL),
         ("unsetenv!A=b", errno.EINVAL),
         ("unsetenv!SYD_HOME", errno.EPERM),
+        ("unsetenv!SYD_HOME=b", errno.EPERM),
         ("clearenv!", 0),
         ("clearenv!x", errno.EINVAL),
         ("clearenv", errno.EINVAL),
