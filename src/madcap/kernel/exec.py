@@ -15,7 +15,8 @@ import os
 from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel import elf, formats, moves, trust
-from madcap.kernel.judge import admit, hide_device, require
+from madcap.kernel.crashes import tell
+from madcap.kernel.judge import admit, carry_out, hide_device, require
 from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
 from madcap.kernel.reply import Continue
 from madcap.linux import fs
@@ -69,6 +70,9 @@ def _exec(req: Request, target: Target, flags: int) -> Reply:
         if not flags & F.AT_EXECVE_CHECK:
             moves.after(req.host, "exec", name)  # Before it happened: nobody is there to see it.
         return _CONTINUE
+    if req.host.crashes.suspended(req.policy, target.name):
+        tell(req.policy, target.name, req.name, req.tid)
+        carry_out(req, req.policy.default_segvguard, errno.EACCES)
     trust.require(req.host, req.policy, target.fd, target.name, req.name, req.tid)
     try:
         inspect(req, target)

@@ -7,6 +7,7 @@ import _thread
 import os
 
 from madcap.abi.flags import O_PATH, PROC_SUPER_MAGIC, OpenFlags
+from madcap.kernel.crashes import Crashes
 from madcap.kernel.procfs import mounted_elsewhere
 from madcap.linux._call import MACHINE, Buffer
 from madcap.linux.fs import filesystem_type, openat2
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from madcap.policy.sandbox import Sandbox
 
 #: The open(2) flags of this machine.
-OPEN = OpenFlags(MACHINE)
+OPEN: OpenFlags = OpenFlags(MACHINE)
 
 
 class Host:
@@ -30,7 +31,7 @@ class Host:
     """
 
     __slots__ = (
-        "action", "blocking", "by_status", "chrooted", "egid", "eldest", "eldest_lives",
+        "action", "blocking", "by_status", "chrooted", "crashes", "egid", "eldest", "eldest_lives",
         "euid", "forget", "ghost", "groups", "interrupted",
         "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
         "proc", "proc_dev", "procs_elsewhere", "pulls",
@@ -71,6 +72,7 @@ class Host:
         self.sysinfo = (int.from_bytes(random[1:], "little"), random[0])
         self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
         self.chrooted = False
+        self.crashes = Crashes()
         self.ghost = False
         #: SYD_INTERRUPT=status: what signal handlers are installed matters (see supervisor.watch).
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"

@@ -62,17 +62,9 @@ def capabilities(mask: int) -> str | list[str]:
 
 
 def outcome(
-    req: Request,
-    verdict: Verdict,
-    error: int,
-    record: dict[str, object],
-    name: bytes,
-    tip: str | None = None,
+    req: Request, verdict: Verdict, error: int, record: dict[str, object], name: bytes
 ) -> None:
-    """Carry out *verdict*, which isn't `allow`: log *record*, signal, raise OSError(*error*).
-
-    *tip* takes the place of the rule that would allow *name*.
-    """
+    """Carry out *verdict*, which isn't `allow`: log *record*, signal, raise OSError(*error*)."""
     action = verdict[0]
     if action != A.FILTER:
         tip_name = name.decode("ascii", "replace") if name.isascii() else name.hex()
@@ -82,8 +74,13 @@ def outcome(
             _level(req.policy, verdict[1]),
             record,
             pid=req.tid,
-            tip=tip or f"configure `allow/{cap}+{tip_name}'",
+            tip=f"configure `allow/{cap}+{tip_name}'",
         )
+    carry_out(req, action, error)
+
+
+def carry_out(req: Request, action: int, error: int) -> None:
+    """Do what *action* says, except for the log: signal, raise OSError(*error*), or nothing."""
     if action == A.WARN:
         return
     if action == A.EXIT:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import errno
 
+from madcap import events
 from madcap.kernel import mapping, moves
-from madcap.kernel.judge import outcome
+from madcap.kernel.judge import carry_out
 from madcap.kernel.reply import Continue
 from madcap.linux.process import read_file
 from madcap.policy import actions as A
@@ -57,7 +58,9 @@ def _compare(req: Request, name: str, limit: int, current_name: str, has: int, s
         "mem_size": size,
     }
     tip = f"increase `{name.replace('_', '/', 1)}'"
-    outcome(req, (action, C.MEM, None), errno.ENOMEM, record, b"", tip)
+    if action != A.FILTER:
+        events.emit(events.WARN, record, pid=req.tid, tip=tip)
+    carry_out(req, action, errno.ENOMEM)
 
 
 def virtual_size(req: Request) -> int:

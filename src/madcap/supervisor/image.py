@@ -115,6 +115,8 @@ class ExecVerifier:
             os._exit(errno.EACCES)
         if action not in (A.ALLOW, A.WARN):
             raise OSError(errno.EACCES, "exec")
+        if self._host.crashes.forbids(self._host.sandbox.active, name, pid):
+            raise OSError(errno.EACCES, "suspended")
         trust.require(self._host, self._host.sandbox.active, fd, name, "execve", pid)
         options = self._host.options
         if not elf.wants_inspection(options):

@@ -46,6 +46,10 @@ class Programs:
             if error.errno not in (errno.ENOENT, errno.ESRCH):  # It is being killed.
                 raise
 
+    def changed(self, pid: int) -> None:
+        """Note what process *pid*, which is stopped, runs now, whatever is said of it."""
+        self._look(pid)
+
     def became(self, pid: int, name: bytes) -> None:
         """Note that process *pid* runs the program *name* now."""
         self._names[pid] = name

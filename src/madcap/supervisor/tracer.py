@@ -144,6 +144,7 @@ class Tracer:
             self._tasks.add(tid)
             program = self._verifier.verify(tid)
             if program is None:
+                self._programs.changed(tid)
                 self._kill(tid)
             else:
                 self._programs.became(tid, program)
@@ -187,7 +188,10 @@ class Tracer:
 
     def _ended(self, tid: int, status: int) -> None:
         self._leaves(tid, stopped=False)  # A kill may skip the stop where it is made otherwise.
-        self._programs.ended(tid)
+        program = self._programs.ended(tid)
+        host = self._host
+        if program is not None and (tid != host.eldest or "exit_wait_all" in host.options):
+            host.crashes.note(host.sandbox.active, program, status, tid)
         self._pending.pop(tid, None)
         self._tasks.discard(tid)
         host = self._host
