@@ -38,11 +38,16 @@ LINES = [
     ("allow/fs+ext5", "ext5", "did you mean 'ext'?"),
     ("trace/allow_unsafe_nie:1", "allow_unsafe_nie", "did you mean 'allow_unsafe_nice'?"),
     ("rlimit/nofil:3", "nofil", "did you mean 'nofile'?"),
-    ("tpe/groot:on", "groot", "root_owned"),
+    ("tpe/root_mont:on", "root_mont", "did you mean 'root_mount'?"),
     ("mem/mx:1", "m", "mem/max:SIZE"),
     ("mem/max:much", "much", "a number"),
     ("lock:maybe", "maybe", "drop"),
-    ("default/read:alow", "alow", "allow warn"),
+    ("lock:dorp", "dorp", "did you mean 'drop'?"),
+    ("log/level:dbug", "dbug", "did you mean 'debug'?"),
+    ("log/levl:debug", "levl", "did you mean 'level'?"),
+    ("unshare/monut:on", "monut", "did you mean 'mount'?"),
+    ("sandbox/read:ture", "ture", "did you mean 'true'?"),
+    ("default/read:alow", "alow", "did you mean 'allow'?"),
     ("mask+/a\\x", "\\x", "no escape"),
     ("include_profile fsx", "fsx", "did you mean 'fs'?"),
     ("include nope.syd-3", "n", "cannot open"),
@@ -82,6 +87,15 @@ def test_all_errors_of_a_file_and_of_those_it_includes_are_named(tmp_path: Path)
         "a.syd-3:7",
     ]
     assert result.status == errno.EINVAL
+
+
+def test_errors_of_a_file_that_seeds_a_domain_are_among_them(tmp_path: Path) -> None:
+    (tmp_path / "a.syd-3").write_text(f"domain+@d:{tmp_path}/b.syd-3\nthree\n")
+    (tmp_path / "b.syd-3").write_text("one\nallow/read+/fine\ntwo\n")
+    result = run("-P", "a.syd-3", "true", cwd=tmp_path)
+    said = [line for line in result.lines if line.startswith("madcap: ")]
+    places = [line.split(": ")[1].rpartition("/")[2] for line in said]
+    assert places == ["b.syd-3:1", "b.syd-3:3", "a.syd-3:2"]
 
 
 def test_only_the_first_error_is_logged(tmp_path: Path) -> None:

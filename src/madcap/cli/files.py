@@ -114,8 +114,10 @@ class ConfigFile:
         if not self._errors:
             self._target = self._target.trial()
             events.fd = -1
-        if error.errno != errno.ENOSPC or error.errno not in [e.errno for e in self._errors]:
-            self._errors.append(error)
+        for each in (error, *error.also):  # A file that seeds a domain has its own.
+            if each.errno != errno.ENOSPC or each.errno not in [e.errno for e in self._errors]:
+                self._errors.append(each)
+        error.also = []
 
     def _lines(self, file: int, path: bytes, depth: int) -> None:
         """Execute all lines of the descriptor *file*, which was called *path*."""

@@ -114,7 +114,7 @@ def default(box: Sandbox, text: str) -> None:
 def _action(name: str) -> int:
     action = actions.BY_NAME.get(name)
     if action is None:
-        raise invalid("action", name, " ".join(actions.NAMES))
+        raise invalid("action", name, " ".join(actions.NAMES), actions.NAMES)
     return action
 
 

@@ -126,7 +126,7 @@ def _add(box: Sandbox, path: bytes, fields: list[str]) -> None:
     word = box.expand(fields[2]) if len(fields) > 2 else "deny"
     action = actions.BY_NAME.get(word)
     if not action:
-        raise invalid("action of force", word, " ".join(actions.NAMES[1:]))
+        raise invalid("action of force", word, " ".join(actions.NAMES[1:]), actions.NAMES)
     digest = box.expand(fields[1])
     if len(digest) & 1:
         raise invalid("checksum", digest, "an even number of hex digits")

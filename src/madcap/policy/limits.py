@@ -39,6 +39,7 @@ RLIMITS: Final = {
     "stack": "size",
 }
 INFINITY: Final = U64
+TPE: Final = ("gid", "negate", "root_owned", "user_owned", "root_mount")
 
 
 def value_after(word: str, rest: str, head: str) -> str:
@@ -183,11 +184,11 @@ def trusted_paths(box: Sandbox, rest: str) -> None:
         domain.tpe_gid = None if text == "none" else decimal(box.expand(text), 0, U32)
         domain.touch()
         return
-    if name not in ("negate", "root_owned", "user_owned", "root_mount"):
+    if name not in TPE:
         raise PolicyError(
             EINVAL,
             f"unknown setting tpe/{name}",
-            expected="gid, negate, root_owned, user_owned or root_mount",
+            expected=" ".join(TPE) + nearest(name, TPE),
             word=name,
         )
     box.require_unlocked()

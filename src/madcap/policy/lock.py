@@ -6,6 +6,7 @@ from __future__ import annotations
 from errno import EBUSY, EINVAL, EOPNOTSUPP, EPERM
 
 from madcap.errors import PolicyError
+from madcap.policy.blame import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def parse(text: str) -> int:
         raise PolicyError(
             EINVAL,
             f"{text!r} is no state of the lock",
-            expected="off, exec, ipc, drop, read or on",
+            expected="off, exec, ipc, drop, read or on" + nearest(text, STATES),
             word=text,
         )
     return state

@@ -6,6 +6,7 @@ from __future__ import annotations
 from errno import EILSEQ, EINVAL, ENAMETOOLONG, EOPNOTSUPP
 
 from madcap.errors import PolicyError
+from madcap.policy.blame import nearest
 from madcap.policy.glob import PATH_MAX, unhex
 from madcap.policy.values import U64, boolean, decimal, duration, invalid, number
 
@@ -37,7 +38,8 @@ def split(word: str, rest: str) -> tuple[str, str]:
 
 def unknown(word: str, name: str, names: str) -> PolicyError:
     """Return the error for *name*, which is none of the *names* of the family *word*."""
-    return PolicyError(EINVAL, f"unknown setting {word}/{name}", expected=names, word=name)
+    hint = nearest(name, names.replace(" or ", ", ").split(", "))
+    return PolicyError(EINVAL, f"unknown setting {word}/{name}", expected=names + hint, word=name)
 
 
 def host_names(box: Sandbox, rest: str) -> None:
@@ -113,7 +115,7 @@ def _level(text: str) -> int:
     try:
         return decimal(text, 0, len(LEVELS) - 1)
     except PolicyError:
-        raise invalid("log level", text, " ".join(LEVELS) + ", or 0 to 7") from None
+        raise invalid("log level", text, " ".join(LEVELS) + ", or 0 to 7", LEVELS) from None
 
 
 def _landlock_flags(box: Sandbox, names: str, text: str) -> None:

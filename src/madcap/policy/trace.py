@@ -228,7 +228,8 @@ def _allow_namespaces(box: Sandbox, value: str) -> None:
             names = set()
             break
         if lower != "all" and lower not in NAMESPACES:
-            raise invalid("namespace", word, "all, none, or some of " + " ".join(NAMESPACES))
+            expected = "all, none, or " + " ".join(NAMESPACES)
+            raise invalid("namespace", word, expected, NAMESPACES)
         names |= namespaces(lower)
     if box.in_drop and names - box.namespaces:
         raise PolicyError(EPERM, "lock:drop allows no new namespaces")

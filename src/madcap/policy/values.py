@@ -6,11 +6,12 @@ from __future__ import annotations
 from errno import EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, EOVERFLOW
 
 from madcap.errors import PolicyError
+from madcap.policy.blame import nearest
 from madcap.policy.glob import HEX, PATH_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Final
 
 BOOLEANS: Final = {
@@ -64,9 +65,10 @@ NANOSECONDS: Final = {
 }
 
 
-def invalid(what: str, text: str, expected: str) -> PolicyError:
-    """Return the error for *text*, which is no *what*."""
-    return PolicyError(EINVAL, f"{text!r} is no {what}", expected=expected, word=text)
+def invalid(what: str, text: str, expected: str, known: Iterable[str] = ()) -> PolicyError:
+    """Return the error for *text*, which is no *what*; *known* are words that may be meant."""
+    hint = nearest(text, known)
+    return PolicyError(EINVAL, f"{text!r} is no {what}", expected=expected + hint, word=text)
 
 
 def boolean(text: str) -> bool:
@@ -77,7 +79,7 @@ def boolean(text: str) -> bool:
             raise PolicyError(ENOENT, "empty value", expected="on or off")
         value = BOOLEANS.get(text.lower()) if text.isascii() else None
         if value is None:
-            raise invalid("boolean", text, "on, off, true, false, 1 or 0")
+            raise invalid("boolean", text, "on, off, true, false, 1 or 0", ("true", "false"))
     return value
 
 
@@ -245,7 +247,7 @@ def namespaces(text: str) -> set[str]:
         elif name in NAMESPACES:
             found.add(name)
         else:
-            raise invalid("namespace", word, "all, or some of " + " ".join(NAMESPACES))
+            raise invalid("namespace", word, "all, or " + " ".join(NAMESPACES), NAMESPACES)
     return found
 
 
