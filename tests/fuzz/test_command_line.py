@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from unittest import mock
 
 from hypothesis import given
@@ -10,6 +11,10 @@ from hypothesis import strategies as st
 
 from madcap import events
 from madcap.cli import main as module
+from madcap.explain import check, screen, why
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 WORDS = st.sampled_from(
     [
@@ -40,3 +45,34 @@ def test_no_command_line_ends_in_an_internal_error(pairs: list[tuple[bytes, byte
         status = module.main([b"madcap", b"-v", *words], environ)
     assert status != module.PANIC, said
     assert not any("internal error" in line for line in said)
+
+
+ASKED = st.sampled_from(
+    [
+        *b"""-m -p -P -e -x -t -f -j --json -d --domain --log -h -V --nope read write,exec all fs
+    ioctl net/connect raed mem /etc/passwd /a* @x !y !memfd:* 1.2.3.4!80 tcp!::1!99999 ext4 TIOCSTI TC*
+    0x5 relative allow/read+/*** deny/all+/a default/read:kill mask+/a domain+@d quiet linux - /dev/null
+    d @d X=1 /nope.syd-3 lock:on block+1.2.3.4""".split(),
+    ]
+)
+
+
+@given(st.lists(ASKED | st.binary(max_size=4), max_size=6), st.sampled_from([check, why]))
+def test_no_question_ends_in_an_internal_error(words: list[bytes], tool: ModuleType) -> None:
+    said: list[str] = []
+
+    def write(text: str, _file: int = 1) -> None:
+        text.encode("utf-8", "backslashreplace")
+        said.append(text)
+
+    words = [word.replace(b"\0", b"") for word in words]
+    if b"--log" in words:
+        words = [word for word in words if word != b"-"]  # Standard input is not ours.
+    with (
+        mock.patch.object(events, "fd", -1),
+        mock.patch.object(screen, "write", write),
+        mock.patch("_signal.signal"),
+    ):
+        status = tool.main([b"tool", *words], {b"HOME": b"/var/empty"})
+    assert status in (0, 1, screen.USAGE), said
+    assert said
