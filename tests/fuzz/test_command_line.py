@@ -50,9 +50,9 @@ def test_no_command_line_ends_in_an_internal_error(pairs: list[tuple[bytes, byte
 ASKED = st.sampled_from(
     [
         *b"""-m -p -P -e -x -t -f -j --json -d --domain --log -h -V --nope read write,exec all fs
-    ioctl net/connect raed mem /etc/passwd /a* @x !y !memfd:* 1.2.3.4!80 tcp!::1!99999 ext4 TIOCSTI TC*
-    0x5 relative allow/read+/*** deny/all+/a default/read:kill mask+/a domain+@d quiet linux - /dev/null
-    d @d X=1 /nope.syd-3 lock:on block+1.2.3.4""".split(),
+        ioctl net/connect raed mem /etc/passwd /a* @x !y !memfd:* 1.2.3.4!80 tcp!::1!99999
+        ext4 TIOCSTI TC* 0x5 relative allow/read+/*** deny/all+/a default/read:kill mask+/a
+        domain+@d quiet linux - /dev/null d @d X=1 /nope.syd-3 lock:on block+1.2.3.4""".split(),
     ]
 )
 
