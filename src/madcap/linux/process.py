@@ -19,7 +19,7 @@ close_range = bind("close_range", c_uint, c_uint, c_uint)
 ioprio_set = bind("ioprio_set", c_int, c_int, c_int)
 _kcmp = bind("kcmp", c_int, c_int, c_int, c_ulong, c_ulong)
 
-KCMP_VM, KCMP_FILES = 1, 2
+KCMP_VM, KCMP_FILES, KCMP_FS = 1, 2, 3
 
 _PROCMAP_QUERY = 0xC068_6611
 _QUERY = struct.Struct("=QQQ")
@@ -70,7 +70,7 @@ def read_file(proc: int, path: bytes, limit: int = 65536) -> bytes:
 
 
 def same_resource(one: int, other: int, kind: int) -> bool:
-    """Tell whether two threads share what *kind* (KCMP_VM, KCMP_FILES) says; see kcmp(2).
+    """Tell whether two threads share what *kind* (KCMP_VM, KCMP_FILES, KCMP_FS) says; see kcmp(2).
 
     Raises OSError: ESRCH, EPERM, ENOSYS.
     """

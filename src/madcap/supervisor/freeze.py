@@ -6,6 +6,9 @@ table or the memory could put another file there, run the mapping, and move a go
 before anybody looks. So they are interrupted first. PTRACE_INTERRUPT needs no answer: a task that
 sleeps in the kernel stops before it gets back to its program, and one that runs is waited for.
 Their stops are reported later to the tracer, which lets them go on as after any other stop.
+
+The working directory that chdir(2) sets may be shared, too, and with it a mistake: its path is read
+again from memory that others write. So whoever shares it is held until it is known where it leads.
 """
 
 from __future__ import annotations
@@ -14,27 +17,30 @@ import errno
 import time
 
 from madcap.linux import ptrace
-from madcap.linux.process import KCMP_FILES, KCMP_VM, read_file, same_resource
+from madcap.linux.process import KCMP_FILES, KCMP_FS, KCMP_VM, read_file, same_resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+#: What a call of each kind depends on, or sets.
+MAPPING, DIRECTORY = (KCMP_VM, KCMP_FILES), (KCMP_FS,)
+
 #: Seconds that a running task has to stop in; it needs microseconds.
 _PATIENCE = 1.0
 
 
-def hold_sharers(proc: int, tid: int, tasks: AbstractSet[int]) -> bool:
-    """Hold those of the tracees *tasks* that share memory or descriptors with *tid*, if any.
+def hold_sharers(proc: int, tid: int, tasks: AbstractSet[int], kinds: tuple[int, ...]) -> list[int]:
+    """Hold those of the tracees *tasks* that share any of *kinds* with *tid*; return them.
 
-    Returns whether there are any. Raises OSError (EAGAIN) when one does not stop.
+    Raises OSError (EAGAIN) when one does not stop.
     """
-    found = False
+    found = []
     running = []
     for other in tasks:
-        if other == tid or not shares(tid, other):
+        if other == tid or not shares(tid, other, kinds):
             continue
-        found = True
+        found.append(other)
         if _state(proc, other) == b"t":  # Only the tracer, which is busy here, lets it go on.
             continue
         try:
@@ -52,10 +58,10 @@ def hold_sharers(proc: int, tid: int, tasks: AbstractSet[int]) -> bool:
     return found
 
 
-def shares(one: int, other: int) -> bool:
-    """Tell whether two tasks share memory or descriptors; also where that can't be found out."""
+def shares(one: int, other: int, kinds: tuple[int, ...]) -> bool:
+    """Tell whether two tasks share any of *kinds*; also where that can't be found out."""
     try:
-        return same_resource(one, other, KCMP_VM) or same_resource(one, other, KCMP_FILES)
+        return any(same_resource(one, other, kind) for kind in kinds)
     except OSError as error:
         return error.errno != errno.ESRCH
 

@@ -16,13 +16,14 @@ from madcap.kernel import mapping, moves
 from madcap.kernel.judge import Panic, admit
 from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
 from madcap.kernel.memory import require_room
+from madcap.kernel.reply import Gone
 from madcap.kernel.request import Request
 from madcap.linux import ptrace
 from madcap.linux._call import NUMBERS
 from madcap.linux.fs import openat2
 from madcap.policy import categories as C
 from madcap.policy import lock
-from madcap.supervisor.freeze import hold_sharers
+from madcap.supervisor.freeze import DIRECTORY, MAPPING, hold_sharers
 from madcap.supervisor.image import ExecVerifier
 from madcap.supervisor.programs import Programs
 from madcap.supervisor.tasks import limit_tasks
@@ -73,12 +74,21 @@ class StoppedRequest(Request):
         """Nothing to validate: the tracee is ours and stopped."""
 
 
+def _goes_on(status: int) -> bool:
+    """Tell whether a task that reports *status* would run its program again.
+
+    Those that end must not wait for the call of a thread of theirs: its own end, if it is the
+    leader's, is not reported before theirs.
+    """
+    return status & 0x7F == 0x7F and status >> 16 != ptrace.EVENT_EXIT
+
+
 class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
     __slots__ = (
-        "_host", "_pending", "_performed", "_programs", "_registers", "_request", "_status",
-        "_tasks", "_verifier",
+        "_held", "_host", "_outside", "_pending", "_performed", "_programs", "_registers",
+        "_request", "_status", "_tasks", "_verifier",
     )  # fmt: skip
 
     def __init__(self, host: Host, trapped: Iterable[str]) -> None:
@@ -92,27 +102,44 @@ class Tracer:
         #: Thread that is in an allowed call: the call, what was judged, its name for rules.
         self._pending: dict[int, tuple[str, mapping.Identity, bytes]] = {}
         self._status: int | None = None
+        #: Thread in an allowed call, until whose end those who share with it are held; 0 for none.
+        self._held = 0
+        self._outside = False  # Whether another process has the working directory that it sets.
         #: Thread IDs that may run; some may be left of threads that called execve(2).
         self._tasks: set[int] = set()
 
     def run(self) -> int:
         """Loop until the sandbox has ended; return the exit status for our caller."""
         wait_all = "exit_wait_all" in self._host.options
+        later: list[tuple[int, int]] = []
         while self._status is None or wait_all:
-            try:
-                tid, status = os.waitpid(-1, _WALL)
-            except ChildProcessError:
-                break
-            try:
-                self._event(tid, status)
-            except OSError as error:
-                if error.errno != errno.ESRCH:  # Killed meanwhile: its end will be reported.
-                    events.bug("tracer", error, tid)
-                    self._kill(tid)
-            except Exception as error:
+            if later and not self._held:
+                tid, status = later.pop(0)
+            else:
+                try:
+                    tid, status = os.waitpid(-1, _WALL)
+                except ChildProcessError:
+                    break
+            if self._held and tid != self._held and _goes_on(status):
+                later.append((tid, status))
+                continue
+            self._handle(tid, status)
+            if self._held and self._held not in self._pending:
+                self._held = 0
+        return _NO_STATUS if self._status is None else self._status
+
+    def _handle(self, tid: int, status: int) -> None:
+        try:
+            self._event(tid, status)
+        except OSError as error:
+            if error.errno != errno.ESRCH:  # Killed meanwhile: its end will be reported.
                 events.bug("tracer", error, tid)
                 self._kill(tid)
-        return _NO_STATUS if self._status is None else self._status
+        except Gone:
+            return  # As above.
+        except Exception as error:
+            events.bug("tracer", error, tid)
+            self._kill(tid)
 
     def _kill(self, tid: int) -> None:
         try:
@@ -192,7 +219,8 @@ class Tracer:
         host = self._host
         if program is not None and (tid != host.eldest or "exit_wait_all" in host.options):
             host.crashes.note(host.sandbox.active, program, status, tid)
-        self._pending.pop(tid, None)
+        if self._pending.pop(tid, None) and tid == self._held and self._outside:
+            os._exit(_FATAL)  # The other one would be where nobody verified.
         self._tasks.discard(tid)
         host = self._host
         host.traceme.discard(tid)
@@ -225,7 +253,8 @@ class Tracer:
         name = _STOPPED.get(registers.number, "")
         req = self._request
         req.stopped_at(tid, name, registers)
-        held = False
+        held: list[int] = []
+        outside = False
         try:
             if self._host.ghost:
                 raise OSError(errno.ENOSYS, "ghost")
@@ -234,11 +263,13 @@ class Tracer:
                 if not mapping.concerned(req):
                     ptrace.resume(tid)
                     return
-                held = hold_sharers(self._host.proc, tid, self._tasks)
+                held = hold_sharers(self._host.proc, tid, self._tasks, MAPPING)
                 judged, subject = mapping.judge(req)
             else:
+                held = hold_sharers(self._host.proc, tid, self._tasks, DIRECTORY)
                 target = self._directory(req, name)
                 judged, subject = (target.st.st_dev, target.st.st_ino, b""), target.name
+                outside = any(not self._is_thread(req.tgid, other) for other in held)
             self._pending[tid] = (name, judged, subject)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
@@ -251,8 +282,15 @@ class Tracer:
         finally:
             req.finish()
         ptrace.resume_to_exit(tid)
-        if held:  # They go on when this loop does: not before the call was verified.
-            self._event(*os.waitpid(tid, _WALL))
+        if held:
+            self._held, self._outside = tid, outside
+
+    def _is_thread(self, tgid: int, tid: int) -> bool:
+        try:
+            os.close(openat2(self._host.proc, b"%d/task/%d" % (tgid, tid), F.O_PATH))
+        except OSError:
+            return False
+        return True
 
     def _directory(self, req: StoppedRequest, name: str) -> Target:
         if name == "fchdir":
@@ -281,8 +319,8 @@ class Tracer:
                 op = "map_mismatch" if name == "mmap" else "dir_mismatch"
                 ctx = "mmap" if name == "mmap" else "chdir"
                 events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
-                if name == "mmap":
-                    # The mapping outlives this process where another one shares its memory.
+                if name == "mmap" or tid == self._held:
+                    # It outlives this process where another one shares its memory or directory.
                     os._exit(_FATAL)
                 self._kill(tid)
                 return
@@ -291,10 +329,15 @@ class Tracer:
         ptrace.resume(tid)
 
     def _object_of(self, tid: int, name: str, result: int, named: bool) -> mapping.Identity | None:
-        """Return what the call *name* really used."""
-        if name == "mmap":
-            return mapping.mapped_at(self._host, tid, result, named=named)
-        fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
+        """Return what the call *name* really used, None where that can't be found out."""
+        try:
+            if name == "mmap":
+                return mapping.mapped_at(self._host, tid, result, named=named)
+            fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
+        except OSError as error:
+            if error.errno in (errno.ESRCH, errno.ENOENT):
+                raise OSError(errno.ESRCH, "killed meanwhile") from error
+            return None
         try:
             st = os.fstat(fd)
         finally:
