@@ -45,10 +45,9 @@ _BACK_OFF, _BACK_OFF_MOST, _TRIES = 0.01, 1.0, 8
 class Worker:
     """One emulator thread. Its *baton* is free when it was told to receive."""
 
-    __slots__ = ("baton", "stays")
+    __slots__ = ("baton",)
 
-    def __init__(self, stays: bool) -> None:
-        self.stays = stays
+    def __init__(self) -> None:
         self.baton = _thread.allocate_lock()
         self.baton.acquire()
 
@@ -56,7 +55,7 @@ class Worker:
 class Pool:
     """The emulator threads of one sandbox.
 
-    *core* of them stay for ever once they were needed; there are never more than *limit*, if that
+    *core* of them stay once they were needed; there are never more than *limit*, if that
     is not None. The one that receives hands over in `blocking`.
     """
 
@@ -83,7 +82,7 @@ class Pool:
         self._lock = _thread.allocate_lock()
         self._workers: dict[int, Worker] = {}  # By the native id of their thread.
         self._idle: list[Worker] = []  # The last to come is the first to go on.
-        self._receiver = Worker(True)
+        self._receiver = Worker()
         self._count = 0
 
     def start(self) -> None:
@@ -137,14 +136,14 @@ class Pool:
         """Wait until this thread is to receive again; return False where it is to leave."""
         with self._lock:
             self._idle.append(worker)
-        patience = -1 if worker.stays else IDLE
+        patience = IDLE
         while not worker.baton.acquire(True, patience):
             with self._lock:
-                if worker in self._idle:
+                patience = -1  # One of those that stay, or somebody handed over just now.
+                if self._count > self._core and worker in self._idle:
                     self._idle.remove(worker)
                     self._count -= 1
                     return False
-            patience = -1  # Somebody handed over just now.
         return True
 
     def _hung_up(self, listener: int) -> bool:
@@ -167,7 +166,7 @@ class Pool:
                 return True
             if self._limit is not None and self._count >= self._limit:
                 return False
-            self._receiver = Worker(self._count < self._core)
+            self._receiver = Worker()
             try:
                 _thread.start_new_thread(self._run, (self._receiver, None))
             except RuntimeError:
