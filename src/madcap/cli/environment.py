@@ -95,7 +95,7 @@ def announce(environ: dict[bytes, bytes]) -> None:
     except OSError:
         where = NOWHERE
     environ[b"SYD_PWD"] = environ[b"PWD"] = where
-    environ.setdefault(b"SYD_HAVE_FORCE", b"0")
+    environ.setdefault(b"SYD_HAVE_FORCE", b"1")
     environ.setdefault(b"SYD_HAVE_SO_PASSRIGHTS", b"1" if kernel_version() >= (6, 16) else b"0")
     environ.setdefault(b"SYD_PAGE_SIZE", b"%d" % os.sysconf("SC_PAGESIZE"))
     if b"SYD_PIPE_MAX" not in environ:

@@ -365,5 +365,4 @@ def _host() -> Host:
         machine=kernel.machine,
         page_size=os.sysconf("SC_PAGESIZE"),
         passrights=environment.kernel_version() >= (6, 16),
-        force=False,  # Not enforced yet, so nobody may believe it is on.
     )

@@ -15,7 +15,7 @@ VERSION: Final = "0.1.0"
 # built yet has none.
 FEATURES: Final = (
     ("debug", False),
-    ("force", False),
+    ("force", True),
     ("kcov", False),
     ("log", False),
     ("oci", False),

@@ -49,13 +49,13 @@ def unbuilt(sandbox: Sandbox) -> str | None:
         ("time/…: clock offsets", sandbox.boot_time is not None),
         ("time/…: clock offsets", sandbox.monotonic_time is not None),
         ("sandbox/proxy", any(domain.enabled & C.PROXY for domain in domains)),
-        ("sandbox/force: checksums", any(domain.enabled & C.FORCE for domain in domains)),
+        (_checksums_unmade(sandbox), True),
         ("pid/max with trace/allow_unsafe_ptrace:1", _tasks_uncounted(sandbox)),
         ("setuid, setgid: id transitions", bool(sandbox.transit_uids or sandbox.transit_gids)),
         ("move/…/exit with trace/allow_unsafe_ptrace:1", _exits_unseen(sandbox)),
     )
     for what, asked in wanted:
-        if asked:
+        if asked and what:
             return what
     return None
 
@@ -72,3 +72,17 @@ def _tasks_uncounted(sandbox: Sandbox) -> bool:
     return "allow_unsafe_ptrace" in sandbox.options and any(
         domain.pid_max for domain in sandbox.domains.values()
     )
+
+
+def _checksums_unmade(sandbox: Sandbox) -> str:
+    """Return what of the checksums that *sandbox* wants can't be had, nothing where all can."""
+    domains = [domain for domain in sandbox.domains.values() if domain.enabled & C.FORCE]
+    if not domains:
+        return ""
+    if "allow_unsafe_ptrace" in sandbox.options:
+        return "sandbox/force with trace/allow_unsafe_ptrace:1"
+    from madcap.kernel.checksum import AVAILABLE
+
+    wanted = {algorithm for domain in domains for algorithm, _, _ in domain.force.values()}
+    missing = sorted(wanted - AVAILABLE)
+    return f"force: checksums by {', '.join(missing)}" if missing else ""

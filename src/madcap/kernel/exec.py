@@ -80,6 +80,11 @@ def _exec(req: Request, target: Target, flags: int) -> Reply:
         if error.errno == errno.ENOEXEC:
             _not_written(target.fd)
         raise
+    if req.policy.enabled & C.FORCE:
+        from madcap.kernel import checksum
+
+        where: dict[str, object] = {"ctx": "verify_elf", "sys": req.name}
+        checksum.require(req, target.fd, target.name, where, "<algorithm>:")
     return _CONTINUE
 
 

@@ -72,6 +72,11 @@ def judge(req: Request) -> tuple[Identity, bytes]:
     require(req, C.EXEC, known)
     trust.require(req.host, req.policy, fd, name, req.name, req.tid)
     _format(req, fd, name)
+    if req.policy.enabled & C.FORCE:
+        from madcap.kernel import checksum
+
+        where: dict[str, object] = {"ctx": "mmap", "op": "verify_lib", "sys": req.name}
+        checksum.require(req, fd, name, where, "")
     return identity(fd, st, req.link_text(fd), req.scratch), known
 
 

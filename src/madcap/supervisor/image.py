@@ -22,6 +22,7 @@ from madcap.supervisor.programs import plain_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.host import Host
+    from madcap.policy.domain import Domain
 
 _PATH_HOW = openat2_how(F.O_PATH, 0)
 
@@ -48,6 +49,7 @@ class ExecVerifier:
 
     def _judge(self, pid: int) -> bytes:
         host = self._host
+        policy = host.sandbox.active  # One for the whole image.
         fds: list[int] = []
         try:
             fd = open_with(host.proc, b"%d/exe" % pid, _PATH_HOW)
@@ -55,7 +57,7 @@ class ExecVerifier:
                 raise OSError(errno.ENOENT, "no program")
             fds.append(fd)
             program = self._name(fd)
-            self._check(pid, program, fd, program=True)
+            self._check(policy, pid, program, fd, program=True)
             loader = self._loader(pid, self._text(fd))
             if loader is not None:
                 path = loader[2]
@@ -65,8 +67,8 @@ class ExecVerifier:
                 if not mapping.same(opened, loader):
                     self._report(pid, "open_elf", path)
                     raise OSError(errno.EACCES, "another loader")
-                self._check(pid, path, fd, program=False)
-            self._secure(pid)
+                self._check(policy, pid, path, fd, program=False)
+            self._secure(policy, pid)
             moves.after(host, "exec", program)
             return program
         finally:
@@ -95,8 +97,8 @@ class ExecVerifier:
             return os.makedev(int(major, 16), int(minor, 16)), int(fields[4]), fields[5]
         return None
 
-    def _check(self, pid: int, name: bytes, fd: int, *, program: bool) -> None:
-        verdict = self._host.sandbox.active.check(C.EXEC, name)
+    def _check(self, policy: Domain, pid: int, name: bytes, fd: int, *, program: bool) -> None:
+        verdict = policy.check(C.EXEC, name)
         action = verdict[0]
         if action not in (A.ALLOW, A.FILTER):
             events.emit(
@@ -115,9 +117,14 @@ class ExecVerifier:
             os._exit(errno.EACCES)
         if action not in (A.ALLOW, A.WARN):
             raise OSError(errno.EACCES, "exec")
-        if self._host.crashes.forbids(self._host.sandbox.active, name, pid):
+        if self._host.crashes.forbids(policy, name, pid):
             raise OSError(errno.EACCES, "suspended")
-        trust.require(self._host, self._host.sandbox.active, fd, name, "execve", pid)
+        trust.require(self._host, policy, fd, name, "execve", pid)
+        self._check_format(pid, name, fd, program=program)
+        if policy.enabled & C.FORCE:
+            self._check_sum(policy, pid, name, fd)
+
+    def _check_format(self, pid: int, name: bytes, fd: int, *, program: bool) -> None:
         options = self._host.options
         if not elf.wants_inspection(options):
             return
@@ -126,18 +133,32 @@ class ExecVerifier:
             self._report(pid, "check_elf", name)
             raise OSError(errno.EACCES, reason)
 
+    def _check_sum(self, policy: Domain, pid: int, name: bytes, fd: int) -> None:
+        from madcap.kernel import checksum
+
+        action, more = checksum.verdict(self._host, policy, fd, name)
+        if action == A.ALLOW:
+            return
+        if action == A.DENY:
+            action = A.KILL  # What it was before is gone.
+        checksum.report({"ctx": "exec", "op": "verify_elf"}, action, name, more, pid)
+        if action == A.EXIT:
+            os._exit(errno.EACCES)
+        if action != A.WARN:
+            raise OSError(errno.EACCES, "checksum")
+
     def _report(self, pid: int, op: str, name: bytes) -> None:
         events.emit(
             events.WARN, {"ctx": "exec", "op": op, "err": errno.EACCES, "path": name}, pid=pid
         )
 
-    def _secure(self, pid: int) -> None:
+    def _secure(self, policy: Domain, pid: int) -> None:
         """Put the C library of the new image into its secure mode (AT_SECURE)."""
         host = self._host
         if "allow_unsafe_exec_libc" in host.options:
             return
         stack = self._registers.load(pid).stack
-        hide_vdso = "deny_vdso" in host.sandbox.active.flags
+        hide_vdso = "deny_vdso" in policy.flags
         patches = auxv.secure(
             lambda address, size: self._memory.read_some(pid, address, size),
             stack,
