@@ -58,11 +58,20 @@ _syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
 
 
+#: Where calls are noted that are made, and how they ended: a descriptor, or -1.
+notes = -1
+
+
 def call(name: str, *arguments: object) -> int:
     """Return the result of the call *name*, or -errno."""
     words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
+    if notes >= 0 and name.startswith("exec"):  # It does not come back to tell.
+        os.write(notes, f"{name} 0\n".encode())
     result: int = _syscall(ctypes.c_long(_table[name]), *words)
-    return result if result >= 0 else -ctypes.get_errno()
+    answer = result if result >= 0 else -ctypes.get_errno()
+    if notes >= 0:
+        os.write(notes, f"{name} {errno.errorcode.get(-answer, '0')}\n".encode())
+    return answer
 
 
 def named(result: int) -> int | str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run every case of a table of cases, and print each result as a line of JSON.
 
+Where $NOTES names a file, every raw call that a case makes is noted there, and how it ended.
+
 A case is a function `case_<what it shows>` that takes a Tree. Each one runs in a child of its own,
 in a fresh copy of the tree: it may close descriptors, change directory or die as it likes.
 """
@@ -19,7 +21,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import rawcalls
 
-SECONDS = 15
+SECONDS = 30
+NOTES = 1000  # A descriptor that no case closes.
 
 
 class Tree:
@@ -151,6 +154,10 @@ def main() -> None:
     """
     if os.getuid() == 0:
         rawcalls.drop_capabilities()
+    if "NOTES" in os.environ:
+        file = os.open(os.environ["NOTES"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+        rawcalls.notes = os.dup2(file, NOTES, inheritable=False)
+        os.close(file)
     chosen = sys.argv[2:]
     jobs = int(chosen.pop(0)[2:]) if chosen and chosen[0].startswith("-j") else 1
     module = importlib.import_module(sys.argv[1])

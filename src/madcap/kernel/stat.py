@@ -59,7 +59,7 @@ def sys_newfstatat(req: Request) -> int:
     """newfstatat(2): fstatat with struct stat."""
     flags = req.u32(3)
     if flags & ~_AT_STAT:
-        raise OSError(errno.EINVAL, "flags")
+        flags = _known(req, flags)
     path = _path_or_empty(req, 1, flags)
     return _stat(req, req.i32(0), path, 2, _how(flags))
 
@@ -68,8 +68,10 @@ def sys_statx(req: Request) -> int:
     """statx(2)."""
     flags, mask = req.u32(2), req.u32(3)
     both = F.AT_STATX_FORCE_SYNC | F.AT_STATX_DONT_SYNC
-    if flags & ~_AT_STAT or flags & both == both or mask & _STATX_RESERVED:
+    if flags & both == both or mask & _STATX_RESERVED:
         raise OSError(errno.EINVAL, "flags or mask")
+    if flags & ~_AT_STAT:
+        flags = _known(req, flags)
     path = _path_or_empty(req, 1, flags)
     how = _how(flags)
     if path[:8] == b"/dev/syd" and virtual.is_magic(path):
@@ -90,6 +92,25 @@ def sys_statx(req: Request) -> int:
         data[_STATX_MTIME : _STATX_MTIME + 12] = data[_STATX_CTIME : _STATX_CTIME + 12]
     req.write_result(req.args[4], _STATX_SIZE)
     return 0
+
+
+def _known(req: Request, flags: int) -> int:
+    """Return *flags* without the unknown ones: those are EINVAL, but not for a mere descriptor.
+
+    Since Linux 6.11 an empty path with AT_EMPTY_PATH is fstat(2), whatever else the flags say.
+    """
+    if not flags & F.AT_EMPTY_PATH or req.i32(0) < 0 or not _is_empty(req):
+        raise OSError(errno.EINVAL, "flags")
+    fd = req.directory(req.i32(0))
+    fs.fstat_with(fd, flags, req.result)
+    return flags & _AT_STAT
+
+
+def _is_empty(req: Request) -> bool:
+    try:
+        return not _path_or_empty(req, 1, F.AT_EMPTY_PATH)
+    except OSError:
+        return False
 
 
 def _how(flags: int) -> int:

@@ -78,6 +78,12 @@ def fstat_into(fd: int, address: c_void_p) -> None:
         raise failure("newfstatat")
 
 
+def fstat_with(fd: int, flags: int, address: c_void_p) -> None:
+    """As `fstat_into`, with *flags* beside AT_EMPTY_PATH: EINVAL where the kernel objects."""
+    if _fstatat(_NR_fstatat, fd, b"", address, flags) < 0:
+        raise failure("newfstatat")
+
+
 def statx_into(fd: int, flags: int, mask: int, address: c_void_p) -> None:
     """Fill the struct statx at *address* (`Buffer.at`) with what *fd* refers to."""
     if _statx(_NR_statx, fd, b"", flags | AT_EMPTY_PATH, mask, address) < 0:
