@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PROT_WRITE, _PROT_EXEC = 2, 4
 _MAP_SHARED_MASK, _MAP_SHARED, _MAP_ANONYMOUS = 0x0F, 0x01, 0x20
+_PAGE = 4096  # The smallest there is: a page may be larger, and the kernel then refuses more.
+_LONGEST = (1 << 64) - _PAGE
 _MAPS_LIMIT = 16 << 20
 _STRANGE = (0x794C7630, 0x9123683E)  # overlayfs, btrfs
 
@@ -52,12 +54,18 @@ def judge(req: Request) -> tuple[Identity, bytes]:
     guarded = "allow_unsafe_exec_memory" not in options
     if guarded and (protection & _PROT_WRITE or flags & _MAP_SHARED_MASK == _MAP_SHARED):
         raise OSError(errno.EPERM, "writable and executable")
-    if not req.args[1]:
-        raise OSError(errno.EINVAL, "length")
+    if req.args[5] & _PAGE - 1:
+        raise OSError(errno.EINVAL, "offset")
     fd = req.descriptor(req.i32(4))
     status = fcntl.fcntl(fd, fcntl.F_GETFL)
     if status & F.O_PATH:
         raise OSError(errno.EBADF, "an O_PATH descriptor")
+    length = req.args[1]
+    if not length or not flags & _MAP_SHARED_MASK:
+        # As the kernel rounds it, the greatest lengths are none; it looks at the type after that.
+        raise OSError(errno.EINVAL if length <= _LONGEST else errno.ENOMEM, "length or type")
+    if length > _LONGEST:
+        raise OSError(errno.ENOMEM, "length")
     if guarded and status & F.O_ACCMODE != F.O_RDONLY:
         raise OSError(errno.EACCES, "open for writing")
     st = os.fstat(fd)

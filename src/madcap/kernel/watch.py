@@ -9,7 +9,7 @@ import os
 from madcap.abi import flags as F
 from madcap.kernel.attr import open_descriptor
 from madcap.kernel.judge import admit
-from madcap.kernel.lookup import FOLLOW, Target, from_descriptor, lookup
+from madcap.kernel.lookup import FOLLOW, Target, lookup
 from madcap.linux._call import bind, c_char_p, c_int, c_uint, c_ulong
 from madcap.policy import categories as C
 
@@ -98,9 +98,7 @@ def sys_fanotify_mark(req: Request) -> int:
         if error.errno != errno.EBADF or fd < 0 or req.link_text(fd) != b"anon_inode:[fanotify]":
             raise
     if not req.args[4]:
-        if dirfd < 0:
-            raise OSError(errno.EBADF, "bad descriptor")
-        target = from_descriptor(req, dirfd)
+        target = open_descriptor(req, dirfd)
     else:
         follow = 0 if flags & _FAN_DONT_FOLLOW else FOLLOW
         target = lookup(req, dirfd, req.path(4), follow)
