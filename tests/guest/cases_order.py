@@ -81,11 +81,6 @@ def starts(t: Tree) -> Choices:
 # Opening
 
 
-def close_above() -> None:
-    """Close what a successful open left."""
-    os.closerange(20, 99)
-
-
 def opened(t: Tree, name: str, *arguments: Choices) -> object:
     """Do as `every`, for calls that return a descriptor: that it is one is all that is told."""
     del t
