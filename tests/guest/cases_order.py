@@ -37,7 +37,9 @@ AT: Choices = {
 }
 
 
-def every(t: Tree, name: str, *arguments: Choices, after: Callable[[], object] = int) -> object:
+def every(
+    t: Tree, name: str, *arguments: Choices, after: Callable[[], object] = int
+) -> dict[str, int | str]:
     """Make call *name* with each combination of the choices; return all answers by their names."""
     answers = {}
     for combination in itertools.product(*(choices.items() for choices in arguments)):

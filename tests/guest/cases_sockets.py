@@ -47,7 +47,11 @@ def case_socketpair(t: Tree) -> object:
 
     places: Choices = {"ok": pair, "null": 0, "hole": HOLE, "half": HOLE - 4}
     families: Choices = {"unix": 1, "inet": 2, "bad": 99}
-    seen = every(t, "socketpair", families, UNIX, {"0": 0, "9": 9}, places, after=close)
+    # A place that is no memory is found before the family is looked at, and here after it.
+    seen = [
+        every(t, "socketpair", families, UNIX, {"0": 0, "9": 9}, {"ok": pair}, after=close),
+        every(t, "socketpair", {"unix": 1}, {"stream": 1}, {"0": 0}, places, after=close),
+    ]
     return [seen, named(call("socketpair", 1, 1, 0, pair)), list(pair)]
 
 

@@ -127,10 +127,23 @@ def case_mmap(t: Tree) -> object:
 
     def mapped(protection: int, fds: Choices) -> object:
         seen = every(t, "mmap", {"any": 0}, sizes, {"": protection}, ways, fds, places)
-        assert isinstance(seen, dict)
         return {key: "ok" if isinstance(value, int) else value for key, value in seen.items()}
 
     return [mapped(1, plain), mapped(0, plain), mapped(5, {"program": true, **wrong})]
+
+
+def case_mremap(t: Tree) -> object:
+    area = call("mmap", 0, 8192, 3, 0x22, -1, 0)
+    olds: Choices = {"area": area, "odd": area + 1, "null": 0}
+    sizes: Choices = {"page": 4096, "two": 8192, "0": 0, "-1": -1}
+    seen = every(t, "mremap", olds, sizes, sizes, {"none": 0, "bad": 256}, {"0": 0})
+    return {key: "ok" if isinstance(value, int) else value for key, value in seen.items()}
+
+
+def case_brk(t: Tree) -> object:
+    """It answers where the end of the data is, moved or not."""
+    end = call("brk", 0)
+    return [call("brk", end + 65_536) - end, call("brk", 1) - end, t("brk", end) == end]
 
 
 def case_ioctl(t: Tree) -> object:

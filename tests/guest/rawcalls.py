@@ -11,7 +11,7 @@ import os
 NUMBERS = {
     "x86_64": {
         "read": 0, "write": 1, "open": 2, "close": 3, "stat": 4, "fstat": 5, "lstat": 6, "mmap": 9,
-        "mprotect": 10, "munmap": 11,
+        "mprotect": 10, "mremap": 25, "brk": 12, "munmap": 11,
         "access": 21, "socket": 41, "connect": 42, "sendto": 44, "bind": 49,
         "listen": 50, "getsockname": 51, "truncate": 76, "ftruncate": 77, "chdir": 80,
         "fchdir": 81, "rename": 82, "mkdir": 83, "rmdir": 84, "creat": 85, "link": 86,
@@ -39,7 +39,7 @@ NUMBERS = {
         "signalfd": 282, "signalfd4": 289, "pipe": 22, "pipe2": 293, "shmget": 29, "shmat": 30,
         "shmctl": 31, "msgget": 68, "msgctl": 71, "msgrcv": 70, "msgsnd": 69,
         "semget": 64, "semctl": 66,
-        "mq_open": 240, "rt_sigaction": 13, "socketpair": 53, "accept": 43,
+        "mq_open": 240, "mq_unlink": 241, "rt_sigaction": 13, "socketpair": 53, "accept": 43,
         "accept4": 288, "sendmsg": 46,
         "sendmmsg": 307, "recvfrom": 45, "recvmsg": 47, "recvmmsg": 299, "getpeername": 52,
         "getsockopt": 55, "setsockopt": 54, "uname": 63, "sysinfo": 99,
