@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(
     shutil.which("gcc", path=host.BASE_PATH) is None, reason="needs gcc"
 )
+_THERE = 77
 _END = 101  # The sandbox was ended because a mistake could not be undone.
 
 
@@ -26,19 +27,19 @@ def test_nobody_stays_in_a_denied_directory(guest: Guest) -> None:
     build(guest, "shared_directory", guest.work)
     (guest.work / "in").mkdir()
     os.chown(guest.work / "in", guest.identity.uid, guest.identity.gid)
-    ended = 0
-    for _ in range(1 if guest.kind == "native" else 8):
+    statuses = []
+    for _ in range(8):
         outcome = guest.run(
             "./shared_directory", str(guest.work / "in"), str(guest.home), fresh=False,
             profile="attacks.syd-3", rules=["sandbox/chdir:on"],
         )  # fmt: skip
-        if guest.kind == "native":
-            assert outcome.status == 77, outcome
-            return
-        assert outcome.status in (0, _END), outcome._replace(log=[])
         assert outcome.left == 0
-        ended += outcome.status == _END
-    assert ended > 0, "no try met the denied directory"
+        statuses.append(outcome.status)
+    if guest.kind == "native":
+        assert _THERE in statuses, "the attack is too slow to prove anything"
+    else:
+        assert set(statuses) <= {0, _END}
+        assert _END in statuses, "no try met the denied directory"
 
 
 @pytest.mark.timeout(100)
