@@ -42,6 +42,7 @@ def test_cover_is_what_the_slow_matcher_says(
             proof = uncovered(form, forms)
         except TooHard:
             continue
+        assert covers(forms, form) == (proof is None)
         if proof is not None:
             assert oracle.matches(*form, proof)
             assert not any(oracle.matches(*other, proof) for other in forms)

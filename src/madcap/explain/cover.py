@@ -184,10 +184,21 @@ def uncovered(one: Form, others: Sequence[Form]) -> bytes | None:
 
 def covers(others: Sequence[Form], one: Form) -> bool:
     """Tell whether it is certain that whatever *one* matches is matched by one of *others*."""
+    pattern, method = one
+    if method == glob.LITERAL:
+        return any(glob.matches(*other, pattern) for other in others)
+    head = pattern if method == glob.PREFIX else glob.head_of(pattern)
+    if any(way == glob.PREFIX and _below(head, base) for base, way in others):
+        return True
     try:
         return uncovered(one, others) is None
     except TooHard:
         return False
+
+
+def _below(head: bytes, base: bytes) -> bool:
+    """Tell whether all that begins with *head* lies below the directory *base*, or with a slash."""
+    return head.startswith(base if base.endswith(b"/") else base + b"/")
 
 
 def _representatives(machines: Sequence[Machine]) -> list[int]:

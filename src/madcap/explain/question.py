@@ -113,7 +113,27 @@ class Asker:
         answer = Answer(domain.name, mask, _shown(text), _joined(reasons))
         answer.change = self._change_names(answer, text)
         self._consider_masks(answer, text)
+        self._consider_way(answer, text)
         return answer
+
+    def _consider_way(self, answer: Answer, text: bytes) -> None:
+        """Add to *answer* where a lookup of the path *text* would end, if it may not walk there."""
+        domain = self._domain
+        if not domain.enabled & categories.WALK or answer.mask & categories.WALK:
+            return
+        place = text.find(b"/", 1) if text[:1] == b"/" else 0
+        while place:
+            part = text if place < 0 else text[:place]
+            action, _, rule = domain.check(categories.WALK, part)
+            reason = self._reason(categories.WALK, action, rule)
+            if not reason.allowed:
+                said = f"walk {_shown(part)} is refused by {reason.text}"
+                line = advice.rule("allow", categories.WALK, part)
+                answer.notes.append(
+                    f"the way is barred: {said}" + (f", try {line}" if line else "")
+                )
+                return
+            place = text.find(b"/", place + 1) if place > 0 else 0
 
     def _consider_masks(self, answer: Answer, text: bytes) -> None:
         """Add to *answer* what is shown in place of the file *text*, which nobody may change."""

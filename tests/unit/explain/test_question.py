@@ -176,6 +176,18 @@ def test_answer_names_line_and_remedy(
     assert answer.change == change
 
 
+def test_way_that_may_not_be_walked_is_mentioned() -> None:
+    box = configured(
+        "sandbox/walk:on", "allow/all-l+/a/***", "allow/walk+/a", "allow/walk+/a/b/***"
+    )
+    assert ask(box, "read", "/a/b/c").notes == []
+    assert ask(box, "read", "/a/d/c").notes == [
+        "the way is barred: walk /a/d is refused by default/walk:deny, try allow/walk+/a/d"
+    ]
+    assert ask(box, "read", "@a").notes == []
+    assert ask(configured("allow/read+/***"), "read", "/a/d/c").notes == []
+
+
 @pytest.mark.parametrize(
     ("capability", "target"),
     [
