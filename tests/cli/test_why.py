@@ -186,6 +186,20 @@ def test_log_can_come_through_a_pipe(tmp_path: Path) -> None:
     assert "allow/stat,read+/a" in result.out
 
 
+def test_line_too_long_for_a_record_is_passed_over(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        file.write(LOG.encode())
+        file.truncate(file.tell() + (1 << 28))
+        file.seek(0, 2)
+        file.write(b"\n" + record(ctx="access", cap="stat", act="deny", path="/z").encode())
+    result = run(
+        "-c", 'ulimit -v 200000; exec "$0" --log log', str(WHY), program="/bin/bash", cwd=tmp_path
+    )
+    assert (result.status, result.err) == (0, "")
+    assert "allow/stat,read+/a" in result.out
+    assert result.out.endswith("allow/stat+/z\n")
+
+
 def test_log_without_violations_says_so(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("hello\n")
     assert why("--log", "log", cwd=tmp_path).out == "no violations\n"

@@ -19,7 +19,7 @@ from madcap.policy.glob import is_literal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
+    from typing import BinaryIO, Final
 
 _TIP: Final = "configure `"
 _SWITCHES: Final = ("trace/", "block-")
@@ -74,6 +74,16 @@ def violations(lines: Iterable[bytes]) -> list[Violation]:
             known.count += 1
             known.mask |= violation.mask
     return list(found.values())
+
+
+def bounded(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of *file*; of one that no record can be as long as, nothing."""
+    long = False
+    while line := file.readline(_LINE_MAX):
+        ends = line.endswith(b"\n")
+        if not long and (ends or len(line) < _LINE_MAX):
+            yield line
+        long = not ends
 
 
 def records(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:

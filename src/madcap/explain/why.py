@@ -235,14 +235,14 @@ def as_json(answer: Answer) -> dict[str, object]:
 
 def _explain_log(path: bytes, asker: Asker | None, wants_json: bool) -> int:
     """Print each violation in the log *path* once; *asker* knows the configuration of its run."""
-    from madcap.explain.log import violations
+    from madcap.explain.log import bounded, violations
 
     if path == b"-":
         with open(0, "rb", closefd=False) as file:
-            found = violations(file)
+            found = violations(bounded(file))
     else:
         with open(path, "rb") as file:
-            found = violations(file)
+            found = violations(bounded(file))
     reasons = [_reason(asker, violation) for violation in found]
     if wants_json:
         screen.write_json({"violations": _log_as_json(found, reasons)})
