@@ -282,12 +282,9 @@ def _greet(host: Host, child: int, go: int, report: int) -> int | None:
     number = os.read(report, 4)
     if len(number) != 4:
         return _reap(child)
-    pidfd = process.pidfd_open(child)
-    try:
-        host.listener = process.pidfd_getfd(pidfd, int.from_bytes(number, "little"))
-    finally:
-        os.close(pidfd)
-        os.close(report)
+    host.eldest_fd = process.pidfd_open(child)  # For good: the number may be another's later.
+    host.listener = process.pidfd_getfd(host.eldest_fd, int.from_bytes(number, "little"))
+    os.close(report)
     return None
 
 

@@ -60,6 +60,11 @@ attempt("setgroups", "setgroups", 1, (ctypes.c_uint32 * 1)(1000))
 attempt("setuid to what I am", "setuid", 0)
 attempt("setresuid that keeps all", "setresuid", 0xFFFFFFFF, 0, 0xFFFFFFFF)
 attempt("open_by_handle_at", "open_by_handle_at", -100, ctypes.create_string_buffer(64), 0)
-attempt("helper program", "open", b"/proc/sys/kernel/core_pattern", os.O_WRONLY)
+for helper in (
+    b"/proc/sys/kernel/core_pattern", b"/proc/sys/kernel/modprobe", b"/proc/sysrq-trigger",
+    b"/proc/sys/fs/binfmt_misc/register", b"/sys/fs/cgroup/cpu/release_agent",
+    b"/sys/module/firmware_class/parameters/path",
+):  # fmt: skip
+    attempt(f"helper {helper.decode()}", "open", helper, os.O_WRONLY)
 attempt("bpf", "bpf", 0, ctypes.create_string_buffer(64), 64)
 print(json.dumps(found))

@@ -31,8 +31,8 @@ class Host:
     """
 
     __slots__ = (
-        "action", "blocking", "by_status", "chrooted", "crashes", "egid", "eldest", "eldest_lives",
-        "euid", "forget", "ghost", "groups", "interrupted",
+        "action", "blocking", "by_status", "chrooted", "crashes", "egid", "eldest", "eldest_fd",
+        "eldest_lives", "euid", "forget", "ghost", "groups", "interrupted",
         "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
         "proc", "proc_dev", "procs_elsewhere", "pulls",
         "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
@@ -62,6 +62,7 @@ class Host:
         #: In the idle class, the default, wake-ups stay near anyway.
         self.pulls = "allow_unsafe_nice" in self.options
         self.eldest = 0
+        self.eldest_fd = -1
         self.eldest_lives = True
         self.plain_stat = False
         self.policy_lock = _thread.allocate_lock()  #: Commands change the policy one at a time.

@@ -25,6 +25,7 @@ from madcap.abi import flags as F
 from madcap.kernel.host import OPEN
 from madcap.kernel.names import is_safe_name
 from madcap.kernel.procfs import refuse_elsewhere
+from madcap.kernel.substitute import is_substituted
 from madcap.linux._call import get_errno
 from madcap.linux.fs import open_with, openat2_how
 from madcap.policy.categories import WALK
@@ -124,16 +125,16 @@ def from_descriptor(req: Request, number: int) -> Target:
     """Return what the caller's descriptor *number* (or AT_FDCWD) refers to, links unfollowed."""
     fd = req.directory(number)
     name = descriptor_name(req, fd)
-    if name[:1] == b"!" and name.startswith(b"!memfd:" + req.host.unique_name):
-        fd, name = _behind(req, name)
+    copy = b"!memfd:" + req.host.unique_name
+    if name[:1] == b"!" and name.startswith(copy) and is_substituted(name[len(copy) :]):
+        fd, name = _behind(req, name[len(copy) :])
     target = Target(fd, name)
     target.magic = True
     return target
 
 
-def _behind(req: Request, name: bytes) -> tuple[int, bytes]:
-    """Return (descriptor, name) of the file that a memory file of ours stands for."""
-    path = name[len(b"!memfd:" + req.host.unique_name) :]
+def _behind(req: Request, path: bytes) -> tuple[int, bytes]:
+    """Return (descriptor, name) of the file *path* that a memory file of ours stands for."""
     if path.startswith(b"/proc/self/"):
         path = b"/proc/%d/" % req.tgid + path[len(b"/proc/self/") :]
     if path.startswith(b"/dev/syd"):
@@ -152,6 +153,7 @@ def descriptor_name(req: Request, fd: int) -> bytes:
     """
     text = req.link_text(fd)
     if text[:1] != b"/":
+        _reachable(text)
         return b"/proc/%d/fd/%s" % (req.tgid, text)
     if text.startswith(b"/secretmem") and text in (b"/secretmem", b"/secretmem (deleted)"):
         return b"!secretmem"
@@ -160,6 +162,12 @@ def descriptor_name(req: Request, fd: int) -> bytes:
         if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
             return b"!" + text[1:]
     return text
+
+
+def _reachable(text: bytes) -> None:
+    """Raise ENOENT for a file that has no name below the root: rules can't say anything of it."""
+    if text.startswith(b"(unreachable)"):
+        raise OSError(errno.ENOENT, "unreachable")
 
 
 def subject(req: Request, name: bytes) -> bytes:
@@ -554,6 +562,7 @@ class _Walk:
         if text[:1] != b"/":
             if not last:
                 raise OSError(errno.ENOTDIR, "not a directory")
+            _reachable(text)
             text = self.name + b"/" + text
         elif text.startswith((b"/memfd:", b"/memfd-hugetlb:")) and deleted:
             text = b"!" + text[1 : -len(b" (deleted)")]

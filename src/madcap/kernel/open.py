@@ -51,11 +51,12 @@ class How:
         self.resolve = resolve
 
 
-#: Files that name programs which the kernel runs as root outside of any sandbox. Their owner, the
-#: root user, may write them without any capability.
+#: Files that name programs (or firmware) which the kernel runs as root outside of any sandbox, or
+#: make it run them for others, or crash. Their owner, root, may write them without a capability.
 _HELPERS = (
     b"/proc/sys/kernel/core_pattern", b"/proc/sys/kernel/modprobe", b"/proc/sys/kernel/hotplug",
-    b"/proc/sys/kernel/poweroff_cmd", b"/sys/kernel/uevent_helper",
+    b"/proc/sys/kernel/poweroff_cmd", b"/proc/sys/fs/binfmt_misc/register", b"/proc/sysrq-trigger",
+    b"/sys/kernel/uevent_helper", b"/sys/module/firmware_class/parameters/path",
 )  # fmt: skip
 
 
@@ -222,7 +223,8 @@ def _early_refusal(req: Request, target: Target, how: How, name: bytes, kind: in
     memory = name[:6] == b"/proc/" and name.endswith(b"/mem")
     if writes and memory and "allow_unsafe_exec_memory" not in req.host.options:
         return errno.EACCES
-    if writes and name in _HELPERS:
+    agent = name.startswith(b"/sys/fs/cgroup/") and name.endswith(b"/release_agent")
+    if writes and (agent or name in _HELPERS):
         return errno.EACCES
     if flags & F.O_CREAT and "allow_unsafe_create" not in policy_flags:
         untrusted = mode & 0o022 or target.st.st_uid != req.host.euid

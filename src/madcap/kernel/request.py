@@ -127,7 +127,11 @@ class Request:
         return self.memory.read(self.tid, self.pointer(address), size)
 
     def write(self, address: int, data: bytes | bytearray) -> None:
-        """Write *data* to *address*."""
+        """Write *data* to *address*; raises Gone where the guest no longer waits.
+
+        Time may have passed since that was asked last, and its number may be a stranger's by now.
+        """
+        self.alive()
         self.memory.write(self.tid, self.pointer(address), data)
 
     def write_result(self, address: int, size: int) -> None:

@@ -52,6 +52,20 @@ def contents(req: Request, name: bytes) -> int | None:
     return None
 
 
+def is_substituted(name: bytes) -> bool:
+    """Tell whether *name* is one that a copy of ours can stand for.
+
+    A guest can give memory files of its own such a look, with any name.
+    """
+    if name in _MACHINE_ID or name in (b"/proc/version", b"/proc/sys/kernel/osrelease"):
+        return True
+    if name in (b"/proc/self/status", b"/dev/syd"):
+        return True
+    parts = name.split(b"/")
+    task = parts[:4] == [b"", b"proc", b"self", b"task"]
+    return task and len(parts) == 6 and parts[4].isdigit() and parts[5] == b"status"
+
+
 def sealed(req: Request, data: bytes, name: bytes) -> int:
     """Return a sealed memory file that holds *data*, readable only, standing for *name*."""
     import fcntl

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import struct
 
 from madcap import events
@@ -38,12 +39,22 @@ def is_magic(path: bytes) -> bool:
     return not rest or rest[:1] == b"/" or rest in (b".el", b".sh")
 
 
+def _is_first(req: Request) -> bool:
+    """Tell whether the caller is the first process, alive; its number may be another's later."""
+    host = req.host
+    if req.tid != host.eldest or not host.eldest_lives:
+        return False
+    watch = select.poll()
+    watch.register(host.eldest_fd, select.POLLIN)
+    return not watch.poll(0)
+
+
 def may_command(req: Request) -> bool:
     """Tell whether the lock lets this caller give commands (under drop only narrowing ones)."""
     host = req.host
     lock = host.sandbox.lock
     if lock == _EXEC:
-        return req.tid == host.eldest and host.eldest_lives
+        return _is_first(req)
     return lock in (None, _OFF, _DROP)
 
 
@@ -52,7 +63,7 @@ def _may_read(req: Request) -> bool:
     host = req.host
     lock = host.sandbox.lock
     if lock == _EXEC:
-        return req.tid == host.eldest and host.eldest_lives
+        return _is_first(req)
     return lock in (None, _OFF, _READ)
 
 

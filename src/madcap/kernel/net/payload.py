@@ -91,6 +91,7 @@ class Payload:
         wanted = self._next(size)
         if not wanted:
             return
+        req.alive()
         if req.host.sandbox.memory_access == CROSS_ONLY:
             if scatter(req.tid, buffer.address, wanted) != size:
                 raise OSError(errno.EFAULT, "unwritable memory")
