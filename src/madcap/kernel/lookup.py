@@ -104,8 +104,10 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
     if flags:
         resolve = _forced(flags, path, resolve)
     target = None
-    if not resolve and not how & _LAST and not req.policy.enabled & WALK:
-        if absolute:
+    if not resolve and not req.policy.enabled & WALK:
+        if how & _LAST:
+            target = _entry(req, dirfd, path, how)
+        elif absolute:
             target = _at_once(req, req.host.root, b"", path, how)
         else:
             target = _from_here(req, dirfd, path, how)
@@ -216,7 +218,7 @@ def _at_once(req: Request, start: int, prefix: bytes, path: bytes, how: int) -> 
 
     *prefix* is the canonical name of *start*, b"" for the root.
     """
-    fd = _open(req, start, path, how)
+    fd = _open(req, start, path, _FOLLOW_HOW if how & FOLLOW else _NOFOLLOW_HOW)
     if fd < 0:
         return None
     name = b""
@@ -231,17 +233,9 @@ def _from_here(req: Request, dirfd: int, path: bytes, how: int) -> Target | None
     This thread goes to the caller's directory itself: that is half as dear as to hold a descriptor
     of it and to ask /proc for its name. Whatever is found at /proc, the name is the kernel's.
     """
-    if dirfd == F.AT_FDCWD:
-        here = b"/proc/%d/cwd" % req.tid
-    elif dirfd >= 0:
-        here = b"/proc/%d/fd/%d" % (req.tid, dirfd)
-    else:
-        raise OSError(errno.EBADF, "bad descriptor")
-    try:
-        os.chdir(here)
-    except OSError:
-        return None  # No directory, or one that can't be entered: the walk finds out.
-    fd = _open(req, F.AT_FDCWD, path, how)
+    if not _go(req, dirfd):
+        return None  # The walk finds out why.
+    fd = _open(req, F.AT_FDCWD, path, _FOLLOW_HOW if how & FOLLOW else _NOFOLLOW_HOW)
     if fd < 0:
         return None
     name = b""
@@ -254,9 +248,72 @@ def _from_here(req: Request, dirfd: int, path: bytes, how: int) -> Target | None
     return _named(req, fd, name, path)
 
 
-def _open(req: Request, start: int, path: bytes, how: int) -> int:
+def _entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
+    """Pin the directory and the name that *path* ends in, or return None where it has to be walked.
+
+    The way to the directory is opened in one call.
+    """
+    if not _is_clean(path):
+        return None
+    head, _, base = path.rpartition(b"/")
+    if path[0] == 0x2F:
+        parent, above = req.host.root, head
+        if head:
+            parent = _open(req, parent, head, _DIRECTORY_HOW)
+    else:
+        if not _go(req, dirfd):
+            return None
+        parent = _open(req, F.AT_FDCWD, head or b".", _DIRECTORY_HOW)
+        try:
+            above = os.getcwdb()
+        except OSError:
+            return None
+        if above == b"/":
+            above = b"/" + head if head else b""
+        elif head:
+            above += b"/" + head
+        if above[:1] not in (b"/", b""):
+            return None
+    if parent < 0 or above == b"/proc" or above[:6] == b"/proc/":
+        return None
+    name = above + b"/" + base
+    fd = open_with(parent, base, _NOFOLLOW_HOW)
+    if fd < 0:
+        if get_errno() != errno.ENOENT or not how & (MAY | MISS):
+            return None
+        target = Target(-1, name)
+    else:
+        req.own(fd)
+        target = Target(fd, name)
+        if req.host.procs_elsewhere:
+            refuse_elsewhere(req, target.st.st_dev, name, fd)
+        if how & MISS:
+            raise OSError(errno.EEXIST, "exists")
+        if how & FOLLOW and not how & BASE and target.type == F.S_IFLNK:
+            return None
+    target.parent = parent
+    target.base = base
+    return target
+
+
+def _go(req: Request, dirfd: int) -> bool:
+    """Go to the caller's directory *dirfd*; False where that isn't one or can't be entered."""
+    if dirfd == F.AT_FDCWD:
+        here = b"/proc/%d/cwd" % req.tid
+    elif dirfd >= 0:
+        here = b"/proc/%d/fd/%d" % (req.tid, dirfd)
+    else:
+        raise OSError(errno.EBADF, "bad descriptor")
+    try:
+        os.chdir(here)
+    except OSError:
+        return False
+    return True
+
+
+def _open(req: Request, start: int, path: bytes, how: bytes) -> int:
     """Open *path*, which leads over no link, below *start*; -1 where there is one."""
-    fd = open_with(start, path, _FOLLOW_HOW if how & FOLLOW else _NOFOLLOW_HOW)
+    fd = open_with(start, path, how)
     if fd >= 0:
         return req.own(fd)
     error = get_errno()
