@@ -91,7 +91,10 @@ def test_the_guest_user_can_neither_read_roots_home_nor_write_the_program(sandbo
 def test_no_rule_lets_root_name_the_programs_that_the_kernel_runs(root_sandbox: Guest) -> None:
     outcome = root_sandbox.run(
         "/bin/sh", "-c",
-        "cd /proc/sys/kernel; (: >>core_pattern) && echo opened; (: >>hostname) && echo",
+        "cd /proc/sys/kernel; (: >>hostname) && echo; for file in core_pattern modprobe"
+        " /proc/sysrq-trigger /proc/sys/fs/binfmt_misc/register /sys/fs/cgroup/*/release_agent"
+        " /sys/module/firmware_class/parameters/path"
+        '; do [ ! -e "$file" ] || ! (: >>"$file") || echo "opened $file"; done',
         profile="attacks.syd-3", rules=["allow/all+/***", "allow/fs+all"],
     )  # fmt: skip
     assert outcome.out == b"\n", outcome  # The other file shows that the rules would allow it.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 
 from madcap import events
@@ -18,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
+_SIGXFSZ = 25
+_FALLOC_IN_PLACE = 0x50  # FALLOC_FL_ZERO_RANGE, _UNSHARE_RANGE: the other modes keep the size.
 _NO_ID = 0xFFFF_FFFF
 _SPECIAL_TIMES = (F.UTIME_NOW, F.UTIME_OMIT)
 
@@ -215,6 +218,19 @@ def _truncate_mask(target: Target) -> int:
     return C.TRUNCATE
 
 
+def _may_grow(req: Request, target: Target, size: int) -> None:
+    """Raise EFBIG, and SIGXFSZ, where *target* would become larger than the caller's files may.
+
+    The kernel would ask for our own limit.
+    """
+    if target.type != F.S_IFREG or size <= target.st.st_size:
+        return
+    limit = req.limit(b"Max file size")
+    if limit is not None and size > limit:
+        req.signal(_SIGXFSZ)
+        raise OSError(errno.EFBIG, "larger than the limit")
+
+
 def sys_truncate(req: Request) -> int:
     """truncate(2)."""
     length = req.i64(1)
@@ -224,6 +240,9 @@ def sys_truncate(req: Request) -> int:
     admit(req, target, _truncate_mask(target))
     if target.type == F.S_IFDIR:
         raise OSError(errno.EISDIR, "a directory")
+    if target.type == F.S_IFREG:
+        fs.faccessat2(target.fd, b"", os.W_OK, F.AT_EACCESS | F.AT_EMPTY_PATH)
+        _may_grow(req, target, length)
     return fs.truncate(b"/proc/self/fd/%d" % target.fd, length)
 
 
@@ -234,6 +253,8 @@ def sys_ftruncate(req: Request) -> int:
         raise OSError(errno.EINVAL, "length")
     target = open_descriptor(req, req.i32(0))
     admit(req, target, _truncate_mask(target))
+    if _status_flags(target.fd) & F.O_ACCMODE:
+        _may_grow(req, target, length)
     return fs.ftruncate(target.fd, length)
 
 
@@ -244,4 +265,7 @@ def sys_fallocate(req: Request) -> int:
     if offset < 0 or length <= 0:
         raise OSError(errno.EINVAL, "range")
     admit(req, target, _truncate_mask(target))
-    return fs.fallocate(target.fd, req.i32(1), offset, length)
+    mode = req.i32(1)
+    if _status_flags(target.fd) & F.O_ACCMODE and not mode & ~_FALLOC_IN_PLACE:
+        _may_grow(req, target, offset + length)
+    return fs.fallocate(target.fd, mode, offset, length)

@@ -161,6 +161,13 @@ class Request:
         self.alive()
         return text
 
+    def limit(self, name: bytes) -> int | None:
+        """The caller's soft limit called *name* in proc_pid_limits(5); None: unlimited."""
+        text = read_file(self.host.proc, b"%d/limits" % self.tid)
+        self.alive()
+        soft = text[text.find(name) + len(name) :].split(None, 1)[0]
+        return int(soft) if soft.isdigit() else None
+
     def umask(self) -> int:
         """The caller's umask."""
         return int(status_field(self.status(), b"Umask"), 8)

@@ -7,7 +7,6 @@ import errno
 import os
 
 from madcap.linux.fs import openat2
-from madcap.linux.process import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +18,8 @@ _TRIES = 64
 
 def random_slot(req: Request) -> int:
     """Return a number that the caller has no descriptor at; raises EMFILE where none is found."""
-    text = read_file(req.host.proc, b"%d/limits" % req.tid)
-    req.alive()
-    start = text.find(b"Max open files")
-    soft = text[start:].split(None, 4)[3]
-    limit = min(_MAX, int(soft) if soft.isdigit() else _MAX)
+    soft = req.limit(b"Max open files")
+    limit = _MAX if soft is None else min(_MAX, soft)
     for _ in range(_TRIES):
         number = int.from_bytes(os.urandom(4), "little") % max(limit, 1)
         if number < 3:
