@@ -93,6 +93,14 @@ def test_findings_are_printed_as_json(tmp_path: Path) -> None:
     assert result.status == 1
 
 
+def test_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    result = checked(tmp_path, a="allow/read+/dev/tty[[:digits:]]\n")
+    assert result.out.splitlines() == [
+        "madcap-check: a.syd-3:1: never decides: allow/read+/dev/tty[[:digits:]]",
+        "    its pattern matches nothing",
+    ]
+
+
 def test_rule_that_decides_in_one_domain_is_not_dead(tmp_path: Path) -> None:
     result = checked(tmp_path, a="allow/read+/a\ndomain+@d:@default\nallow/read+/***\n")
     assert result.status == 0

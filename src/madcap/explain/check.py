@@ -157,6 +157,8 @@ def _print(found: Findings) -> None:
         screen.say(f"madcap-check: {screen.place(rule.origin)}: never decides: {rule.text}")
         for origin, text in rule.by:
             screen.say(f"    {screen.place(origin)} answers first: {text}")
+        if not rule.by:
+            screen.say("    its pattern matches nothing")
     if found.unbuilt:
         screen.say(f"madcap-check: {name}: madcap cannot enforce this yet: {found.unbuilt}")
     if found.fine:

@@ -102,7 +102,10 @@ def _filled(pattern: bytes, narrow: bytes, wide: bytes) -> bytes:
 
 
 def dead_rules(domain: Domain) -> Dead:
-    """Return the rules and masks of *domain* that never decide."""
+    """Return the rules and masks of *domain* that never decide, and which lines answer first.
+
+    There is no such line where a pattern matches nothing, such as ``/x[[:no:]]``.
+    """
     found = _dead_names(domain.rules)
     found.update(_dead_names(domain.masks))
     found.update(_dead_networks(domain.net_rules))
@@ -160,6 +163,9 @@ def _dead_names(rules: Sequence[Rule]) -> Dead:
     budget = _TESTS_MAX
     for number, statement in enumerate(statements):
         if statement.origin is None:
+            continue
+        if not statement.texts and all(cover.covers((), form) for form in statement.forms):
+            found[statement.origin] = set()  # The pattern matches nothing at all.
             continue
         later: set[Origin] = set()
         for bit in _bits(statement.mask):

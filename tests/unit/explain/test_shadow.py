@@ -86,6 +86,12 @@ def test_samples_are_matched(pattern: str) -> None:
         ),
         pytest.param(["allow/read,write+/a", "deny/read+/a"], {}, id="one-category-left"),
         pytest.param(["allow/read+/a", "allow/read+/a"], {1: {2}}, id="twice"),
+        pytest.param(
+            ["allow/read+/x[[:no:]]", "allow/read+/y*\\"], {1: set(), 2: set()}, id="nothing"
+        ),
+        pytest.param(
+            ["allow/read+/x[[:no:]]*/***", "mask+/[/]"], {1: set(), 2: set()}, id="nothing-twice"
+        ),
         pytest.param(["allow/read+/a/*/***", "deny/read+/a/*"], {}, id="half-of-a-pattern"),
         pytest.param(
             ["allow/net/connect+10.0.0.1!80,443", "deny/net/connect+10.0.0.0/8!0-500"],
