@@ -263,6 +263,28 @@ def case_names_after_changing_directory(t: Tree) -> object:
     return [bound, told(t, "getsockname", server), sent, got, into.name().decode()]
 
 
+def case_names_in_proc(t: Tree) -> object:
+    """/proc/net/unix shows the paths as they were given."""
+    given = [
+        t.root + b"/absolute",
+        b"./relative.%d" % os.getpid(),
+        b"dir/../dir/in.%d" % os.getpid(),
+    ]
+    kept = []
+    for path in given:
+        kept.append(t("socket", UNIX, STREAM, 0))
+        bind(t, kept[-1], unix(path))
+        t("listen", kept[-1], 1)
+    seen = []
+    for name in ("/proc/net/unix", "/proc/self/net/unix", f"/proc/{os.getpid()}/net/unix"):
+        with open(name, "rb") as file:
+            lines = file.read().splitlines()
+        seen.append([sum(line.endswith(b" " + path) for line in lines) for path in given])
+        seen.append(lines[0].split()[0].decode())
+        seen.append([line for line in lines if b"/././" in line or b"././/" in line])
+    return seen
+
+
 def case_who_is_at_the_other_end(_tree: Tree) -> object:
     seen: dict[str, object] = {}
     for sort in (STREAM, SEQPACKET):

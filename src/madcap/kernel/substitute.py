@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from madcap.kernel.net.names import NAMES
 from madcap.linux._call import bind, c_char_p, c_uint
 from madcap.linux.process import read_file
 
@@ -23,6 +24,8 @@ _MACHINE_ID = frozenset(
         b"/sys/devices/virtual/dmi/id/product_uuid",
     )
 )  # fmt: skip
+_UNIX_FIELDS = 7  # Before the path.
+_UNIX_MAX = 64 << 20
 _ZEROED = (b"TracerPid", b"NoNewPrivs", b"Seccomp", b"Seccomp_filters")
 
 
@@ -49,6 +52,9 @@ def contents(req: Request, name: bytes) -> int | None:
             return None
         text = read_file(req.host.proc, b"%d/%s" % (req.tgid, task))
         return sealed(req, _masked_status(text), name)
+    if name.endswith(b"/net/unix") and name.startswith(b"/proc/self/") and NAMES.bound:
+        text = read_file(req.host.proc, b"%d/net/unix" % req.tgid, _UNIX_MAX)
+        return sealed(req, _spelled(text), name)
     return None
 
 
@@ -80,6 +86,18 @@ def sealed(req: Request, data: bytes, name: bytes) -> int:
         return openat2(req.host.self_fd, b"%d" % fd, os.O_RDONLY)
     finally:
         os.close(fd)
+
+
+def _spelled(text: bytes) -> bytes:
+    """Return a /proc/net/unix *text* with the paths as programs gave them; see unix(7)."""
+    lines = []
+    for line in text.split(b"\n"):
+        fields = line.split(None, _UNIX_FIELDS)
+        if len(fields) > _UNIX_FIELDS:
+            path = fields[-1]
+            line = line[: len(line) - len(path)] + NAMES.spelling(path)
+        lines.append(line)
+    return b"\n".join(lines)
 
 
 def _masked_status(text: bytes) -> bytes:
