@@ -117,22 +117,21 @@ class Header:
         self.buffers: list[ctypes.Array[ctypes.c_char]] = []
         pairs = [part if isinstance(part, tuple) else self._room(part) for part in parts]
         packed = b"".join(struct.pack("=QQ", at, size) for at, size in pairs)
-        at_vector, _ = self._room(packed)
+        self.at_vector, _ = self._room(packed)
         self.at_name, length = self._room(name) if isinstance(name, bytes | int) else (0, 0)
-        at_control, room = self._room(control) if isinstance(control, bytes | int) else (0, 0)
+        self.at_control, room = self._room(control) if isinstance(control, bytes | int) else (0, 0)
         self.data = ctypes.create_string_buffer(64)
         MSGHDR.pack_into(
             self.data,
             0,
             self.at_name,
             length if name_length is None else name_length & 0xFFFF_FFFF,
-            at_vector if vector is None else vector,
+            self.at_vector if vector is None else vector,
             len(pairs) if count is None else count,
-            at_control,
+            self.at_control,
             room if control_length is None else control_length,
             flags,
         )
-        self._name, self._control = self.at_name, at_control
         _kept.append(self)
 
     def _room(self, text: bytes | int) -> tuple[int, int]:
@@ -160,12 +159,12 @@ class Header:
     def name(self) -> bytes:
         """Return the address that came."""
         length = self.seen()[0]
-        return ctypes.string_at(self._name, min(length, 128)) if self._name else b""
+        return ctypes.string_at(self.at_name, min(length, 128)) if self.at_name else b""
 
     def messages(self) -> list[tuple[int, int, bytes]]:
         """Return (level, type, data) of each control message that came."""
         room = self.seen()[1]
-        data = ctypes.string_at(self._control, room) if self._control and room else b""
+        data = ctypes.string_at(self.at_control, room) if self.at_control and room else b""
         found, at = [], 0
         while at + CMSGHDR.size <= len(data):
             length, level, kind = CMSGHDR.unpack_from(data, at)
