@@ -84,18 +84,18 @@ def boolean(text: str) -> bool:
 
 
 def number(text: str, low: int = 0, high: int = U64) -> int:
-    """Return the decimal, 0x or 0o number *text* between *low* and *high*."""
-    digits = text[1:] if text[:1] in ("+", "-") else text
-    base = 10
-    if digits[:2] in ("0x", "0X"):
-        base, digits = 16, digits[2:]
-    elif digits[:2] in ("0o", "0O"):
-        base, digits = 8, digits[2:]
+    """Return the decimal, 0x or 0o number *text* between *low* and *high*; a sign follows both."""
+    base, signed = 10, text
+    if text[:2] in ("0x", "0X"):
+        base, signed = 16, text[2:]
+    elif text[:2] in ("0o", "0O"):
+        base, signed = 8, text[2:]
+    digits = signed[1:] if signed[:1] in ("+", "-") else signed
     if not digits or not DIGITS[base].issuperset(digits):
         raise invalid("number", text, "decimal digits, 0x and hex or 0o and octal digits")
     if len(digits) > 100:
         raise PolicyError(EOVERFLOW, "number too large")
-    value = -int(digits, base) if text[0] == "-" else int(digits, base)
+    value = -int(digits, base) if signed[0] == "-" else int(digits, base)
     if not low <= value <= high:
         raise PolicyError(EOVERFLOW, f"{text} is out of range", expected=f"{low} to {high}")
     return value
