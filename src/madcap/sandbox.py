@@ -58,7 +58,8 @@ class Preparation:
         if missing:
             raise UnsupportedError(missing)
         sandbox.start()
-        self.scoped = landlock.abi() >= 6 and _assumed_kernel() >= _SCOPED_SIGNALS
+        sandbox.host.landlock_abi = landlock.abi()
+        self.scoped = sandbox.host.landlock_abi >= 6 and _assumed_kernel() >= _SCOPED_SIGNALS
         self.conditions = Conditions(sandbox, self.scoped)
         self.handlers, self.notify, refuse = plan(self.conditions)
         ids = os.getresuid(), os.getresgid()

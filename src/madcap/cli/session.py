@@ -120,8 +120,10 @@ class Configuration(Sandbox):
             raise PolicyError(errno.EBUSY, "possible only before the sandbox starts", origin)
         if not self._real:
             return
+        from madcap.linux import landlock
         from madcap.policy import report
 
+        self.host.landlock_abi = landlock.abi()
         text = report.dump_text(self) if form == "dump" else report.stat_text(self)
         data = text.encode("utf-8", "backslashreplace")
         if not data.endswith(b"\n"):

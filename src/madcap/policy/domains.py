@@ -196,6 +196,10 @@ def define(box: Sandbox, rest: str) -> None:
         _undefine(box, parse_name(box, text))
         return
     name = parse_name(box, text)
+    if seed is not None and seed.startswith("@"):
+        parse_name(box, seed)
+    elif seed is not None:
+        seed = box.expand(seed)
     if name in box.domains:
         raise PolicyError(EEXIST, f"domain {name} is there already")
     if len(box.domains) >= DOMAIN_MAX:
@@ -214,7 +218,7 @@ def _create(box: Sandbox, name: str, seed: str) -> None:
     box.subject = domain
     try:
         if seed.startswith("/"):
-            box.load_file(box.expand(seed))
+            box.load_file(seed)
         else:
             box.include_profile(seed)
     except PolicyError:

@@ -133,7 +133,10 @@ def resource(box: Sandbox, rest: str) -> None:
     elif kind == "seconds":
         box.rlimits[name] = duration(text) // SECOND
     elif kind == "microseconds":
-        box.rlimits[name] = duration(text, 1000) // 1000
+        microseconds = duration(text, 1000) // 1000
+        if microseconds > U64:
+            raise invalid("duration", text, "microseconds that fit in 64 bits")
+        box.rlimits[name] = microseconds
     elif kind == "nice":
         value = number(text, -(1 << 63), I64)
         if not -20 <= value <= 20:

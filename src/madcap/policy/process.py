@@ -82,7 +82,7 @@ def _pass_variable(box: Sandbox, operator: str, glob: str) -> None:
     box.require_startup()
     if not glob:
         raise PolicyError(EINVAL, f"passenv{operator} names no variable")
-    if glob[:3].upper() == "SYD":
+    if operator == "+" and glob[:3].upper() == "SYD":
         raise PolicyError(EPERM, f"{glob} is a variable of the sandbox itself")
     if operator != "+":
         if glob in box.passenv:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from errno import EILSEQ, EINVAL, ENAMETOOLONG, EOPNOTSUPP
+from errno import EILSEQ, EINVAL, ENAMETOOLONG, EOPNOTSUPP, EOVERFLOW
 
 from madcap.errors import PolicyError
 from madcap.policy.blame import nearest
@@ -95,6 +95,8 @@ def logging(box: Sandbox, rest: str) -> None:
         level = min(decimal(box.expand(text), 0, 255), 3)
     elif name == "rlimit_interval":
         level = duration(box.expand(text), 1)
+        if level > U64:
+            raise PolicyError(EOVERFLOW, f"interval {text} is too long")
     elif name == "rlimit_burst":
         level = decimal(box.expand(text), 0, U32)
     else:

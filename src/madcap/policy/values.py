@@ -38,7 +38,7 @@ U64: Final = (1 << 64) - 1
 
 DIGITS: Final = {10: frozenset("0123456789"), 16: HEX, 8: frozenset("01234567")}
 
-FLOAT: Final = frozenset("0123456789._eE+-")
+DECIMAL_MAX: Final = (1 << 96) - 1
 
 UNITS: Final = {
     "ns": ("ns", "nanos", "nanosecond", "nanoseconds"),
@@ -197,16 +197,32 @@ def duration(text: str, unit: int = 1_000_000_000) -> int:
 
 
 def _milliseconds(text: str) -> int | None:
-    """Return what a number that is no integer means: it counts milliseconds, for every command."""
-    if not text or not FLOAT.issuperset(text):
+    """Return what a number that is no integer means: it counts milliseconds, for every command.
+
+    It is a decimal number, perhaps with an exponent, whose nanoseconds have 96 bits; underscores
+    may stand between its digits.
+    """
+    plain = text.rstrip(" ").removeprefix("+").lower()
+    number_, letter, exponent_ = plain.partition("e")
+    sign = exponent_[:1] if exponent_[:1] in ("+", "-") else ""
+    exponent = exponent_.removeprefix(sign)
+    if letter and (not exponent or len(exponent) > 9 or not DIGITS[10].issuperset(exponent)):
         return None
-    try:
-        value = float(text)
-    except ValueError:
+    if number_[:1] == "-":
+        number_ = number_[1:]
+        if number_.strip("0._"):
+            return None
+    if number_[:1] == "_":
         return None
-    if not 0 <= value < 1e40:
+    mantissa, places, end = _mantissa(number_.replace("_", ""), 0)
+    power = int(exponent or "0") * (-1 if sign == "-" else 1)
+    if mantissa < 0 or end != len(number_.replace("_", "")) or not -29 < power < 29:
         return None
-    return int(value * 1_000_000)
+    shift = power - places
+    value = (
+        mantissa * power_of_ten(shift + 6) if shift > -6 else mantissa // power_of_ten(-6 - shift)
+    )
+    return value if value <= DECIMAL_MAX else None
 
 
 def _units(text: str) -> int | None:
@@ -216,8 +232,13 @@ def _units(text: str) -> int | None:
     index = 1 if plain[:1] == "+" else 0
     while True:
         mantissa, places, end = _mantissa(plain, index)
-        if mantissa < 0 or mantissa // power_of_ten(places) > U64:
+        if mantissa < 0:
             return None
+        whole = mantissa // power_of_ten(places)
+        if whole // 10 > U64 // 10:
+            return None
+        if whole > U64:
+            raise PolicyError(EOVERFLOW, f"a number in {text} is too large")
         while plain[end : end + 1] == " ":
             end += 1
         start = end
@@ -227,7 +248,10 @@ def _units(text: str) -> int | None:
         names = [short for short, long in UNITS.items() if word in long]
         if not names:
             return None
-        total += mantissa * NANOSECONDS[names[0]] // power_of_ten(places)
+        part = mantissa * NANOSECONDS[names[0]] // power_of_ten(places)
+        if part // NANOSECONDS["s"] > U64:
+            return None
+        total += part
         index = end
         if plain[index : index + 1] == ",":
             index += 1
