@@ -83,9 +83,14 @@ def default(box: Sandbox, text: str) -> None:
     box.require_unlocked()
     domain = box.subject
     mask = 0
+    refused: dict[int, PolicyError] = {}  # By the bit of the category, in whose turn it counts.
     for name in names.split(","):
         if action in REFUSED_DEFAULTS.get(name, ()):
-            raise PolicyError(EINVAL, f"{name} cannot have the default action {value}", word=value)
+            what = f"{name} cannot have the default action {value}"
+            error = PolicyError(EINVAL, what, word=value)
+            if name not in categories.NAMES:
+                raise error
+            refused[categories.NAMES.index(name)] = error
         if name == "lock":
             if action not in LOCK_DEFAULTS:
                 raise invalid("default action of lock", value, "kill, deny or warn")
@@ -105,6 +110,8 @@ def default(box: Sandbox, text: str) -> None:
         raise PolicyError(EBUSY, "proxy, pty and uring are set before the sandbox starts")
     bits = [bit for bit in range(len(categories.NAMES)) if (mask & ~ignored) >> bit & 1]
     for bit in bits:
+        if bit in refused:
+            raise refused[bit]
         _only_stricter(box, action, domain.defaults[bit])
     for bit in bits:
         domain.defaults[bit] = action

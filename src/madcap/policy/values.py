@@ -38,7 +38,7 @@ U64: Final = (1 << 64) - 1
 
 DIGITS: Final = {10: frozenset("0123456789"), 16: HEX, 8: frozenset("01234567")}
 
-DECIMAL_MAX: Final = (1 << 96) - 1
+DECIMAL_MAX: Final = (1 << 96) - 1  # Of nanoseconds, on the way to a duration.
 
 UNITS: Final = {
     "ns": ("ns", "nanos", "nanosecond", "nanoseconds"),
@@ -202,7 +202,7 @@ def _milliseconds(text: str) -> int | None:
     It is a decimal number, perhaps with an exponent, whose nanoseconds have 96 bits; underscores
     may stand between its digits.
     """
-    plain = text.rstrip(" ").removeprefix("+").lower()
+    plain = text.removeprefix("+").lower()
     number_, letter, exponent_ = plain.partition("e")
     sign = exponent_[:1] if exponent_[:1] in ("+", "-") else ""
     exponent = exponent_.removeprefix(sign)
@@ -234,11 +234,6 @@ def _units(text: str) -> int | None:
         mantissa, places, end = _mantissa(plain, index)
         if mantissa < 0:
             return None
-        whole = mantissa // power_of_ten(places)
-        if whole // 10 > U64 // 10:
-            return None
-        if whole > U64:
-            raise PolicyError(EOVERFLOW, f"a number in {text} is too large")
         while plain[end : end + 1] == " ":
             end += 1
         start = end
@@ -248,10 +243,9 @@ def _units(text: str) -> int | None:
         names = [short for short, long in UNITS.items() if word in long]
         if not names:
             return None
-        part = mantissa * NANOSECONDS[names[0]] // power_of_ten(places)
-        if part // NANOSECONDS["s"] > U64:
+        total += mantissa * NANOSECONDS[names[0]] // power_of_ten(places)
+        if total > DECIMAL_MAX:
             return None
-        total += part
         index = end
         if plain[index : index + 1] == ",":
             index += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from madcap.errors import PolicyError
-from madcap.policy import actions, categories, lock
+from madcap.policy import actions, categories, lock, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -356,3 +356,27 @@ def test_mask_shows_another_file(
 )
 def test_mask_that_is_malformed_is_refused(answer: Callable[[str], int], command: str) -> None:
     assert answer(command) == errno.EINVAL
+
+
+@pytest.mark.parametrize(
+    ("lock", "command", "error"),
+    [
+        ("drop", "default/pid:allow", errno.EINVAL),
+        ("drop", "default/pid,delete:allow", errno.EPERM),
+        ("drop", "default/delete,pid:deny", errno.EINVAL),
+        ("off", "default/delete,pid:deny", errno.EINVAL),
+        ("off", "default/uring,pid:deny", errno.EBUSY),
+        ("drop", "default/pid,block:warn", errno.EPERM),
+    ],
+)
+def test_defaults_are_looked_at_in_the_order_of_the_categories(
+    lock: str, command: str, error: int
+) -> None:
+    box = sandbox.Sandbox({})
+    box.execute(f"lock:{lock}")
+    box.running = True
+    before = list(box.active.defaults)
+    with pytest.raises(PolicyError) as caught:
+        box.execute(command)
+    assert caught.value.errno == error
+    assert box.active.defaults == before

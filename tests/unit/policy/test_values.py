@@ -79,6 +79,12 @@ def test_size(text: str, value: int | None) -> None:
         *[(text, -errno.EINVAL) for text in ("", "-1", " 1h", "5 ", "1.5 ", "1h30", "1h ,30m")],
         *[(text, -errno.EINVAL) for text in ("1e3s", "1,s", "1h,,2s", "1_0s", "1.5.5s", "nan")],
         ("99999999999999999999s", -errno.EINVAL),
+        ("99999999999999999999.5", 99999999999999999999_500_000),
+        ("2000.0000000001", 2 * SECOND),
+        ("1_.0_5", 1_050_000),
+        *[(text, -errno.EINVAL) for text in ("_1", "1e1_0", "1e-29", "79228162514264337593544")],
+        ("79228162514264337593543", errno.EOVERFLOW),
+        *[(text, -errno.EINVAL) for text in ("2510588971097y", "79228162514264337593544ms")],
         ("infinity", -errno.EINVAL),
     ],
 )
