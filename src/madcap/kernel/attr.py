@@ -131,10 +131,10 @@ def sys_fchown(req: Request) -> int:
 
 def _chown(req: Request, target: Target, index: int) -> int:
     uid, gid = req.u32(index), req.u32(index + 1)
-    wanted = (C.CHOWN if uid != _NO_ID else 0) | (C.CHGRP if gid != _NO_ID else 0)
+    wanted = (C.CHOWN if uid != _NO_ID else 0) | (C.CHGRP if gid != _NO_ID else 0) or C.UTIME
     if target.type != F.S_IFDIR:
         wanted |= C.CHMOD | C.CHATTR
-    admit(req, target, wanted or C.UTIME)
+    admit(req, target, wanted)
     if target.type:
         st = target.st
         host = req.host
