@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 
-from madcap.kernel.net.names import NAMES
 from madcap.linux._call import bind, c_char_p, c_uint
 from madcap.linux.process import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from madcap.kernel.net.names import Names
     from madcap.kernel.request import Request
 
 _memfd_create = bind("memfd_create", c_char_p, c_uint)
@@ -52,7 +52,7 @@ def contents(req: Request, name: bytes) -> int | None:
             return None
         text = read_file(req.host.proc, b"%d/%s" % (req.tgid, task))
         return sealed(req, _masked_status(text), name)
-    if name.endswith(b"/net/unix") and name.startswith(b"/proc/self/") and NAMES.bound:
+    if name.endswith(b"/net/unix") and name.startswith(b"/proc/self/") and _names().bound:
         text = read_file(req.host.proc, b"%d/net/unix" % req.tgid, _UNIX_MAX)
         return sealed(req, _spelled(text), name)
     return None
@@ -88,14 +88,22 @@ def sealed(req: Request, data: bytes, name: bytes) -> int:
         os.close(fd)
 
 
+def _names() -> Names:
+    """Return the names that sockets were given; imported late, since its package imports us."""
+    from madcap.kernel.net.names import NAMES
+
+    return NAMES
+
+
 def _spelled(text: bytes) -> bytes:
     """Return a /proc/net/unix *text* with the paths as programs gave them; see unix(7)."""
+    names = _names()
     lines = []
     for line in text.split(b"\n"):
         fields = line.split(None, _UNIX_FIELDS)
         if len(fields) > _UNIX_FIELDS:
             path = fields[-1]
-            line = line[: len(line) - len(path)] + NAMES.spelling(path)
+            line = line[: len(line) - len(path)] + names.spelling(path)
         lines.append(line)
     return b"\n".join(lines)
 
