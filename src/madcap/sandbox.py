@@ -32,6 +32,7 @@ from madcap.supervisor.tracer import OPTIONS, Tracer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.policy.sandbox import Sandbox
+    from madcap.supervisor.terminal import Terminal
 
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_SET_MDWE = 4, 36, 38, 65
 _PR_SET_PDEATHSIG = 1
@@ -103,6 +104,7 @@ def run(
             control = open_listener(sandbox)
         _prepare(sandbox, environ)
         host = Host(sandbox)
+        terminal = _own_terminal(sandbox)
         _apply_landlock(host)
     except OSError as error:
         raise ConfineError(str(error.strerror), error.errno or errno.EPERM) from error
@@ -117,8 +119,9 @@ def run(
         null=host.null,
         hooked=made.notify,
         scope=made.scoped,
+        terminal=-1 if terminal is None else terminal.slave,
     )
-    return _supervise(host, launch, made, control)
+    return _supervise(host, launch, made, control, terminal)
 
 
 def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
@@ -219,7 +222,11 @@ def _optional(name: str, *args: object) -> None:
         events.emit(events.INFO, {"ctx": "run", "op": name, "err": error.errno})
 
 
-def _supervise(host: Host, launch: Launch, made: Preparation, control: int) -> int:
+def _supervise(
+    host: Host, launch: Launch, made: Preparation, control: int, terminal: Terminal | None
+) -> int:
+    if terminal is not None:
+        host.terminal = terminal.start()
     go_read, go_write = os.pipe()
     report_read, report_write = os.pipe()
     gc.disable()
@@ -231,6 +238,8 @@ def _supervise(host: Host, launch: Launch, made: Preparation, control: int) -> i
         os._exit(_EXIT_CONFINE)
     os.close(go_read)
     os.close(report_write)
+    if terminal is not None:
+        terminal.started()
     host.eldest = host.sandbox.eldest = child
     try:
         status = _greet(host, child, go_write, report_read)
@@ -255,7 +264,19 @@ def _supervise(host: Host, launch: Launch, made: Preparation, control: int) -> i
     _confined(lockdown.confine_main)
     os.write(go_write, bytes((GO,)))
     os.close(go_write)
-    return tracer.run()
+    status = tracer.run()
+    if terminal is not None:
+        terminal.end(host.terminal)
+    return status
+
+
+def _own_terminal(sandbox: Sandbox) -> Terminal | None:
+    """Make a terminal for the guest where it would have the user's otherwise."""
+    if not sandbox.domains["default"].enabled & categories.PTY or not os.isatty(0):
+        return None
+    from madcap.supervisor import terminal
+
+    return terminal.Terminal(sandbox) if terminal.wanted(sandbox) else None
 
 
 def _read_proc(host: Host, pid: int, name: bytes) -> bytes | None:

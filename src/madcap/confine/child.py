@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
 import errno
+import fcntl
 import os
 
 from madcap.linux import capability, landlock
@@ -28,6 +29,7 @@ GO = 42  # The byte that both sides greet with.
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _SIGKILL = 9
 _ENOTRECOVERABLE = 131
+_TIOCSCTTY = 0x540E
 _MAX_FD = 0xFFFF_FFFF
 
 
@@ -36,7 +38,7 @@ class Launch:
 
     __slots__ = ("arg0", "argv", "close", "environ",
         "hooked", "limits", "null", "nullfd", "programs",
-                 "scope", "search")  # fmt: skip
+                 "scope", "search", "terminal")  # fmt: skip
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Launch:
         null: int,
         hooked: frozenset[str],
         scope: bool,
+        terminal: int = -1,
     ) -> None:
         self.search = candidates(argv[0], environ.get(b"PATH"))
         self.argv = [argv[0] if arg0 is None else arg0, *argv[1:]]
@@ -62,6 +65,7 @@ class Launch:
         self.null = null
         self.hooked = hooked  # What the supervisor does in the guest's place.
         self.scope = scope
+        self.terminal = terminal  # The terminal of its own, if not negative.
 
 
 def candidates(command: bytes, path: bytes | None) -> list[bytes]:
@@ -92,6 +96,9 @@ def run(launch: Launch, go: int, report: int) -> None:
         call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
         _default_signals()
         call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
+        if launch.terminal >= 0:
+            step = "pty"
+            _take_terminal(launch.terminal)
         os.write(report, b"*")  # Seize me.
         if os.read(go, 1) != bytes((GO,)):
             os._exit(_ENOTRECOVERABLE)
@@ -125,6 +132,15 @@ def run(launch: Launch, go: int, report: int) -> None:
         _die(step, error.errno or _ENOTRECOVERABLE)
     except BaseException:
         _die(step, _ENOTRECOVERABLE)
+
+
+def _take_terminal(terminal: int) -> None:
+    """Lead a session whose controlling terminal *terminal* is, and use it."""
+    os.setsid()
+    fcntl.ioctl(terminal, _TIOCSCTTY, 0)
+    for number in (0, 1, 2):
+        if number < 2 or os.isatty(number):
+            os.dup2(terminal, number, inheritable=True)
 
 
 def _die(step: str, number: int) -> None:

@@ -35,7 +35,7 @@ class Host:
         "eldest_lives", "euid", "forget", "ghost", "groups", "interrupted",
         "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
         "proc", "proc_dev", "procs_elsewhere", "pulls",
-        "release", "root", "sandbox", "self_fd", "sysinfo", "traced", "traceme",
+        "release", "root", "sandbox", "self_fd", "sysinfo", "terminal", "traced", "traceme",
         "unique_name",
     )  # fmt: skip
 
@@ -74,6 +74,7 @@ class Host:
         self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
         self.chrooted = False
         self.crashes = Crashes()
+        self.terminal = 0  #: The process between the guest's terminal and the user's, if any.
         self.ghost = False
         #: SYD_INTERRUPT=status: what signal handlers are installed matters (see supervisor.watch).
         self.by_status = sandbox.environ.get(b"SYD_INTERRUPT") == b"status"

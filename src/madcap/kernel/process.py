@@ -33,8 +33,9 @@ def sys_pidfd_open(req: Request) -> Reply:
 
 
 def _is_supervisor(req: Request, pid: int) -> bool:
-    """Tell whether *pid* is the supervisor or one of its threads."""
-    return pid == req.host.pid or _found(req, b"self/task/%d" % pid)
+    """Tell whether *pid* is the supervisor, one of its threads or its helper at the terminal."""
+    host = req.host
+    return pid in (host.pid, host.terminal or host.pid) or _found(req, b"self/task/%d" % pid)
 
 
 def _found(req: Request, path: bytes) -> bool:

@@ -428,7 +428,7 @@ TABLE: Final = (
 # fmt: on
 
 #: Default-on categories that no call asks about yet.
-_UNBUILT: Final = C.PTY
+_UNBUILT: Final = 0
 
 
 def unbuilt_categories() -> list[str]:

@@ -57,6 +57,8 @@ _TIMER = (*_LOG,)
 
 _CONTROL = (*_LOG, "accept4", "getsockopt", "newfstatat", "recvmsg", "sendto")
 
+_TERMINAL = ("fcntl", "ioctl", "read", "fstat", "lseek")
+
 _THREAD_FLAGS = 0x3D0F00  # What pthread_create asks clone(2) for.
 _CLONE_FS = 0x200
 _EXECVE_CHECK = 0x11000  # AT_EMPTY_PATH and AT_EXECVE_CHECK: nothing is executed.
@@ -123,6 +125,16 @@ def confine_interrupter(pid: int, listener: int, proc: int, log: int) -> None:
 def confine_timer() -> None:
     """Confine this thread to sleeping, writing the log and ending the process."""
     install(timer_program())
+
+
+def terminal_program() -> bytes:
+    """Return the filter of the helper that copies bytes between two terminals."""
+    return _program(_TERMINAL, {})
+
+
+def confine_terminal() -> None:
+    """Confine this process to copying bytes between two terminals."""
+    install(terminal_program())
 
 
 def confine_control() -> None:

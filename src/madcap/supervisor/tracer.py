@@ -226,6 +226,8 @@ class Tracer:
         host.traceme.discard(tid)
         host.forget(tid)
         host.interrupted.pop(tid, None)
+        if tid == host.terminal:
+            host.terminal = 0
         if tid != host.eldest:
             return
         host.eldest_lives = False
