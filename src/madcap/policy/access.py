@@ -163,7 +163,9 @@ def _startup_rule(box: Sandbox, text: str) -> bool:
     if text.startswith("lock/"):
         from madcap.policy import landlock
 
-        return landlock.command(box, text[5:])
+        if not landlock.command(box, text[5:]):
+            raise landlock.unknown(text[5:])
+        return True
     if text.startswith(("net/link", "uring/")):
         from madcap.policy import kernel_lists
 

@@ -54,9 +54,20 @@ def _glued(text: str, start: int, end: int) -> bool:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` with the known word that resembles *word*, or nothing."""
+    """Return ``; did you mean 'x'?`` with the known word that resembles *word*, or nothing.
+
+    What begins with a known word and goes on otherwise, as ``read=on``, resembles that one.
+    """
     if not 1 < len(word) <= 64:
         return ""
+    words = list(words)
+    lower = word.lower()
+    end = 0
+    while end < len(lower) and (lower[end].isalnum() or lower[end] in "_/-"):
+        end += 1
+    for same in (lower, lower[:end]):
+        if same in words:
+            return f"; did you mean {same!r}?"
     best = ""
     fewest = 3 if len(word) > 4 else 2  # So many slips make another word.
     for known in words:

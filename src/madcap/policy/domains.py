@@ -7,6 +7,7 @@ from errno import EEXIST, EILSEQ, EINVAL, ENAMETOOLONG, ENOENT, ENOSPC, EPERM
 
 from madcap.errors import PolicyError
 from madcap.policy import glob
+from madcap.policy.blame import nearest
 from madcap.policy.domain import LIST_MAX, Domain
 from madcap.policy.values import field, first_field
 
@@ -252,10 +253,12 @@ def move(box: Sandbox, text: str) -> None:
         if rest.startswith(kind) and rest[len(kind) : len(kind) + 1] in ("+", "-", "^"):
             break
     else:
+        word = rest.partition("+")[0].rstrip("^")
         raise PolicyError(
             EINVAL,
             f"malformed move/{text}",
-            expected="move/@TO/KIND+PATTERN, KIND: " + " ".join(KINDS),
+            expected="move/@TO/KIND+PATTERN, KIND: " + " ".join(KINDS) + nearest(word, KINDS),
+            word=word,
         )
     operator = rest[len(kind)]
     argument = rest[len(kind) + 1 :]

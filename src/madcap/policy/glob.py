@@ -21,6 +21,7 @@ from errno import EILSEQ, EINVAL, ENAMETOOLONG
 
 from madcap.errors import PolicyError
 from madcap.policy import categories
+from madcap.policy.blame import nearest
 
 LITERAL = 0
 PREFIX = 1
@@ -87,9 +88,18 @@ def canonical(text: str, wanted: int = 0) -> bytes:
                 raise PolicyError(EINVAL, "!all is for the categories sendfd and recvfd only")
             return b"!*"
         return pattern
-    raise PolicyError(
-        EINVAL, f"not a pattern: {text!r}", expected="/PATH, @ADDRESS or !NAME", word=text
-    )
+    raise _no_pattern(text, wanted)
+
+
+def _no_pattern(text: str, wanted: int) -> PolicyError:
+    """Return the error for *text*, which is no pattern of rules about *wanted*."""
+    expected = "/PATH, @ADDRESS or !NAME"
+    if wanted and not wanted & ~categories.NETWORK:
+        from madcap.policy.address import ALIASES, DIALS
+
+        expected = "ADDRESS!PORTS, tcp!ADDRESS!PORTS, /PATH, @NAME or !unnamed"
+        expected += nearest(text.partition("!")[0], (*DIALS, *ALIASES))
+    return PolicyError(EINVAL, f"not a pattern: {text!r}", expected=expected, word=text)
 
 
 def _canonical_path(pattern: bytes) -> bytes:

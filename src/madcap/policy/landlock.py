@@ -6,6 +6,7 @@ from __future__ import annotations
 from errno import EINVAL, ENOSPC, EPERM
 
 from madcap.errors import PolicyError
+from madcap.policy.blame import nearest
 from madcap.policy.domain import LIST_MAX
 from madcap.policy.values import field
 
@@ -89,6 +90,19 @@ def command(box: Sandbox, text: str) -> bool:
     else:
         _change_paths(box.landlock, names, letter, argument)
     return True
+
+
+def unknown(text: str) -> PolicyError:
+    """Return the error for a rule that no right takes; *text* is what follows ``allow/lock/``."""
+    end = min([text.find(mark) for mark in "+^" if mark in text], default=len(text))
+    for name in text[:end].split(","):
+        if name not in RIGHTS and name not in SETS and name not in PORTS:
+            hint = nearest(name, (*RIGHTS, *SETS, *sorted(PORTS)))
+            what = f"unknown right {name!r}"
+            return PolicyError(
+                EINVAL, what, expected="a right or a set of rights" + hint, word=name
+            )
+    return PolicyError(EINVAL, "right without a path or port", expected="+PATH or +PORTS")
 
 
 def _ports(text: str) -> Ports | None:

@@ -151,7 +151,10 @@ def crashes(box: Sandbox, rest: str) -> None:
     name, colon, text = rest[1:].partition(":")
     if rest[:1] != "/" or not colon or name not in ("expiry", "suspension", "maxcrashes"):
         raise PolicyError(
-            EINVAL, f"malformed segvguard{rest}", expected="/expiry:, /suspension: or /maxcrashes:"
+            EINVAL,
+            f"malformed segvguard{rest}",
+            expected="/expiry:, /suspension: or /maxcrashes:"
+            + nearest(name, ("expiry", "suspension", "maxcrashes")),
         )
     box.require_unlocked()
     domain = box.subject

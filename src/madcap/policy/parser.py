@@ -52,8 +52,11 @@ def run(box: Sandbox, command: str) -> None:
 def unknown(command: str) -> PolicyError:
     """Return the error for *command*, which no family takes."""
     word = command
-    for mark in ":+-^!?/":
-        word = word.partition(mark)[0]
+    for mark in ":+-^!?/ ":
+        word = word.partition(mark)[0] or word
+    if word in BY_NAME:
+        what = f"malformed rule {command!r}"
+        return PolicyError(EINVAL, what, expected=f"{word}/CATEGORIES+PATTERN", word=command)
     hint = nearest(word, (*FAMILIES, *BY_NAME))
     return PolicyError(
         EINVAL, f"unknown command {command!r}", expected="a command" + hint, word=word or command
@@ -166,8 +169,9 @@ def _control(box: Sandbox, word: str, rest: str) -> None:
     elif tail.startswith("exec!"):
         box.execute_outside(tail[5:])
     else:
-        what = f"unknown command {word}{rest!r}"
-        raise PolicyError(ENOENT, what, expected="cmd/exec! or cmd/move!")
+        what = f"unknown command {word + rest!r}"
+        hint = nearest(tail.partition("!")[0], ("exec", "move"))
+        raise PolicyError(ENOENT, what, expected="cmd/exec! or cmd/move!" + hint, word=tail)
 
 
 def _show(box: Sandbox, word: str, rest: str) -> None:
