@@ -48,6 +48,7 @@ _FOLLOW_HOW = openat2_how(F.O_PATH, _PLAIN)
 _NOFOLLOW_HOW = openat2_how(F.O_PATH | OPEN.NOFOLLOW, _PLAIN)
 _DIRECTORY_HOW = openat2_how(F.O_PATH | OPEN.DIRECTORY, _PLAIN)
 _MAGIC_HOW = openat2_how(F.O_PATH, 0)
+_SCOPED = F.RESOLVE_BENEATH | F.RESOLVE_IN_ROOT
 _UNTRUSTED = F.S_ISVTX | 0o022
 
 
@@ -428,6 +429,15 @@ class _Walk:
             raise OSError(errno.ENOTDIR, "not a directory")
         if self._dot and target.fd >= 0:
             self._search(target.fd)
+        if self.resolve & _SCOPED:
+            self._inside(target.fd if target.fd >= 0 else target.parent)
+
+    def _inside(self, fd: int) -> None:
+        """Raise EXDEV where *fd* isn't below the start: somebody has moved what was on the way."""
+        top = self.req.link_text(self.start).rstrip(b"/")
+        name = self.req.link_text(fd)
+        if name != top and not name.startswith(top + b"/"):
+            raise OSError(errno.EXDEV, "moved out of the start")
 
     @staticmethod
     def _search(fd: int) -> None:
@@ -551,6 +561,8 @@ class _Walk:
             raise OSError(errno.ENOENT, "unreachable directory")
         if self._device >= 0 and os.fstat(fd).st_dev != self._device:
             raise OSError(errno.EXDEV, "crosses a mount")
+        if resolve & _SCOPED:
+            self._inside(fd)
         self._guard(name)
         self.fd, self.name = fd, b"" if name == b"/" else name
         self._depth = max(0, self._depth - 1)

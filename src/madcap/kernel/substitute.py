@@ -65,11 +65,11 @@ def is_substituted(name: bytes) -> bool:
     """
     if name in _MACHINE_ID or name in (b"/proc/version", b"/proc/sys/kernel/osrelease"):
         return True
-    if name in (b"/proc/self/status", b"/dev/syd"):
+    if name in (b"/proc/self/status", b"/proc/self/net/unix", b"/dev/syd"):
         return True
-    parts = name.split(b"/")
-    task = parts[:4] == [b"", b"proc", b"self", b"task"]
-    return task and len(parts) == 6 and parts[4].isdigit() and parts[5] == b"status"
+    parts = name.split(b"/", 5)
+    task = parts[:4] == [b"", b"proc", b"self", b"task"] and len(parts) == 6
+    return task and parts[4].isdigit() and parts[5] in (b"status", b"net/unix")
 
 
 def sealed(req: Request, data: bytes, name: bytes) -> int:

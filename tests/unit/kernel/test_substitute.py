@@ -15,6 +15,8 @@ from madcap.kernel.substitute import is_substituted
         (b"/proc/version", True),
         (b"/proc/self/status", True),
         (b"/proc/self/task/17/status", True),
+        (b"/proc/self/net/unix", True),
+        (b"/proc/self/task/17/net/unix", True),
         (b"/dev/syd", True),
         (b"", False),
         (b"/etc/shadow", False),
