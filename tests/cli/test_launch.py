@@ -117,6 +117,24 @@ def test_package_started_by_any_python_runs_isolated(tmp_path: Path) -> None:
     assert b'"cfg":"ff"' in done.stderr
 
 
+@pytest.mark.parametrize("entry", ["check", "why"])
+def test_side_tool_of_a_package_runs_isolated_too(tmp_path: Path, entry: str) -> None:
+    """As its console script starts it: under site packages, variables and a current directory."""
+    (tmp_path / "json.py").write_text("raise SystemExit('a module of the current directory')")
+    (tmp_path / "a.syd-3").write_text("allow/read+/a\n")
+    script = tmp_path / f"madcap-{entry}"
+    source = str(ROOT / "src")
+    script.write_text(
+        f"#!{sys.executable}\nimport sys; sys.path.append({source!r})\n"
+        f"from madcap import launch\nlaunch.{entry}()\n"
+    )
+    script.chmod(0o755)
+    words = ["-j", "a.syd-3"] if entry == "check" else ["-j", "-P", "a.syd-3", "read", "/a"]
+    result = run(*words, program=script, cwd=tmp_path, environ={"PYTHONPATH": str(tmp_path)})
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("{")
+
+
 @pytest.mark.parametrize("given", [{}, {b"LC_CTYPE": b"C.UTF-8"}, {b"A": b"LC_CTYPE=x"}])
 def test_environment_is_what_the_program_was_started_with(given: dict[bytes, bytes]) -> None:
     """In the C locale CPython adds LC_CTYPE to its own environment."""
