@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from madcap.policy.domain import Domain
     from madcap.policy.sandbox import Sandbox
 
-BLOCK_MAX = 4096
+BLOCK_MAX = 4096  # What commands may add to; as with all lists.
+FILE_MAX = 1 << 20  # What a file of networks may add to: those that are published are longer.
 
 
 class Family:
@@ -239,7 +240,8 @@ def list_of(domain: Domain) -> Blocklist:
 def add_all(box: Sandbox, texts: Iterable[str]) -> tuple[int, PolicyError] | None:
     """Block each network of *texts*; return the place, from 0, and the reason of a refusal.
 
-    Those before it are blocked then, and those after it were not looked at.
+    Those before it are blocked then, and those after it were not looked at. The texts are the lines
+    of a file, so there may be more than commands can add.
     """
     box.require_unlocked()
     blocklist = list_of(box.subject)
@@ -247,7 +249,7 @@ def add_all(box: Sandbox, texts: Iterable[str]) -> tuple[int, PolicyError] | Non
     refusal = None
     for place, text in enumerate(texts):
         try:
-            add(parse_network(text))
+            add(parse_network(text), FILE_MAX)
         except PolicyError as error:
             refusal = place, error
             break

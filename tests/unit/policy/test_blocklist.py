@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from madcap.policy.address import parse_network
-from madcap.policy.blocklist import Blocklist, networks_of
+from madcap.policy.blocklist import Blocklist, add_all, networks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,26 @@ def test_list_is_limited_in_each_family(answer: Callable[[str], int]) -> None:
     assert answer("block+::1") == 0
     assert answer("block-10.0.0.0") == 0
     assert answer("block+10.1.0.0") == 0
+
+
+def test_file_of_networks_may_hold_more_than_commands_add(
+    box: Sandbox, answer: Callable[[str], int]
+) -> None:
+    lines = [f"10.{number >> 8}.{number & 255}.0/24" for number in range(5000)]
+    assert add_all(box, lines) is None
+    blocklist = box.active.blocklist
+    assert blocklist is not None
+    assert len(blocklist.v4) == 5000
+    assert box.active.blocked(packed("10.19.0.9"))
+    assert answer("block+192.0.2.1") == errno.ENOSPC
+
+
+def test_line_that_is_no_network_ends_the_list(box: Sandbox) -> None:
+    refusal = add_all(box, ["192.0.2.1", "192.0.2.2", "x", "192.0.2.4"])
+    assert refusal is not None
+    assert (refusal[0], refusal[1].errno) == (2, errno.EINVAL)
+    assert box.active.blocked(packed("192.0.2.2"))
+    assert not box.active.blocked(packed("192.0.2.4"))
 
 
 def test_half_a_million_networks_are_no_burden() -> None:
