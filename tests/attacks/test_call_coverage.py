@@ -26,8 +26,8 @@ ENOSYS = 38
 # On descriptors that the caller has, and its own memory, threads, time and children.
 REVIEWED = """
     alarm arch_prctl capget capset clock_getres clock_gettime clock_nanosleep clone close
-    close_range copy_file_range dup dup2 dup3 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait
-    epoll_wait_old exit exit_group fadvise64 fcntl fdatasync flock fork fsync futex futex_requeue
+    close_range copy_file_range dup dup2 dup3 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2
+    epoll_wait epoll_wait_old exit exit_group fadvise64 fcntl fdatasync flock fork fsync futex futex_requeue
     futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu getcwd getegid geteuid
     getgid getgroups getitimer getpgid getpgrp getpid getpmsg getppid getpriority getrandom
     getresgid getresuid getrlimit getrusage getsid gettid gettimeofday getuid inotify_rm_watch
