@@ -27,23 +27,23 @@ ENOSYS = 38
 REVIEWED = """
     alarm arch_prctl capget capset clock_getres clock_gettime clock_nanosleep clone close
     close_range copy_file_range dup dup2 dup3 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2
-    epoll_wait epoll_wait_old exit exit_group fadvise64 fcntl fdatasync flock fork fsync futex futex_requeue
-    futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu getcwd getegid geteuid
-    getgid getgroups getitimer getpgid getpgrp getpid getpmsg getppid getpriority getrandom
-    getresgid getresuid getrlimit getrusage getsid gettid gettimeofday getuid inotify_rm_watch
-    io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit ioprio_get kill
-    landlock_add_rule landlock_create_ruleset landlock_restrict_self lseek madvise map_shadow_stack
-    membarrier mlock mlock2 mlockall mprotect mseal msync munlock munlockall munmap nanosleep pause
-    personality pidfd_send_signal poll ppoll pread64 preadv preadv2 prlimit64 process_mrelease
-    pselect6 pwrite64 pwritev pwritev2 read readahead readv restart_syscall rt_sigpending
-    rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo
-    sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
-    sched_getscheduler sched_rr_get_interval sched_yield select sendfile set_robust_list
-    set_thread_area set_tid_address setgid setgroups setitimer setpgid setregid setresgid setresuid
-    setreuid setsid setsockopt setuid shutdown sigaltstack splice sync sync_file_range syncfs tee
-    tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_settime
-    timerfd_gettime timerfd_settime times tkill umask unshare uretprobe vfork wait4 waitid write
-    writev
+    epoll_wait epoll_wait_old exit exit_group fadvise64 fcntl fdatasync flock fork fsync futex
+    futex_requeue futex_wait futex_waitv futex_wake get_robust_list get_thread_area getcpu
+    getcwd getegid geteuid getgid getgroups getitimer getpgid getpgrp getpid getpmsg getppid
+    getpriority getrandom getresgid getresuid getrlimit getrusage getsid gettid gettimeofday
+    getuid inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit
+    ioprio_get kill landlock_add_rule landlock_create_ruleset landlock_restrict_self lseek
+    madvise map_shadow_stack membarrier mlock mlock2 mlockall mprotect mseal msync munlock
+    munlockall munmap nanosleep pause personality pidfd_send_signal poll ppoll pread64 preadv
+    preadv2 prlimit64 process_mrelease pselect6 pwrite64 pwritev pwritev2 read readahead readv
+    restart_syscall rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend
+    rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max sched_get_priority_min
+    sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval
+    sched_yield select sendfile set_robust_list set_thread_area set_tid_address setgid setgroups
+    setitimer setpgid setregid setresgid setresuid setreuid setsid setsockopt setuid shutdown
+    sigaltstack splice sync sync_file_range syncfs tee tgkill time timer_create timer_delete
+    timer_getoverrun timer_gettime timer_settime timerfd_gettime timerfd_settime times tkill
+    umask unshare uretprobe vfork wait4 waitid write writev
 """
 # Looked at by their arguments: the rest of them is refused or handed over.
 PARTLY = """
