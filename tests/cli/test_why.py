@@ -91,6 +91,18 @@ def test_link_is_followed_where_the_call_would(tmp_path: Path) -> None:
     assert "read /proc/self/fd/0: denied" in why("read", "/proc/self/fd/0").out
 
 
+def test_program_is_looked_up_as_a_shell_would() -> None:
+    answer = why("-m", "allow/exec+/usr/bin/env", "exec", "env")
+    assert answer.status == 0
+    assert "exec /usr/bin/env: allowed" in answer.out
+    assert "exec /no-such-program: denied" in why("exec", "no-such-program").out
+
+
+def test_question_without_a_configuration_says_so() -> None:
+    assert "allows nothing" in why("read", "/x").out
+    assert "allows nothing" not in why("-p", "quiet", "read", "/x").out
+
+
 def test_lock_in_the_configuration_is_mentioned() -> None:
     assert "locks itself" in why("-mlock:on", "read", "/x").out
 

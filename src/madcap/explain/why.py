@@ -132,7 +132,12 @@ def _main(words: list[bytes], environ: dict[bytes, bytes]) -> int:
     if len(operands) != 2:
         raise UsageError("CAPABILITY and TARGET are wanted")
     capability = operands[0].decode("utf-8", "replace")
-    target, notes = _resolved(capability, operands[1])
+    target = operands[1]
+    if capability == "exec" and b"/" not in target:
+        target = _program(target, environ)
+    target, notes = _resolved(capability, target)
+    if not question.given:
+        notes.append("no option was given: a sandbox without rules allows nothing")
     answer = Asker(box, domain).ask(capability, target)
     answer.notes[:0] = notes
     if closes:
@@ -153,6 +158,15 @@ def _domain(box: Recorded, name: str | None) -> Domain:
     if domain is None:
         raise UsageError(f"no domain is called {name!r}")
     return domain
+
+
+def _program(name: bytes, environ: dict[bytes, bytes]) -> bytes:
+    """Return where the program *name* is found, as a shell would; else the name itself."""
+    for directory in environ.get(b"PATH", b"").split(b":"):
+        path = os.path.join(directory, name)
+        if directory.startswith(b"/") and os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+    return name
 
 
 def _resolved(capability: str, target: bytes) -> tuple[bytes, list[str]]:
