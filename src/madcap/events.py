@@ -149,10 +149,10 @@ def _prevent_blocking() -> None:
 
 def _writable(given: bytes) -> int:
     """Return the descriptor that *given* spells, negative for none."""
-    digits = given.removeprefix(b"-")
-    if not digits.isdigit() or len(digits) > 9:
+    digits = given[1:] if given[:1] in (b"-", b"+") else given
+    number = int(given) if digits.isdigit() and len(digits) < 100 else 1 << 31
+    if not -(1 << 31) <= number < 1 << 31:
         raise OSError(errno.EBADF, "SYD_LOG_FD is not a descriptor")
-    number = int(given)
     if number < 0:
         return number
     try:

@@ -340,7 +340,7 @@ def _start_threads(host: Host, handlers: object) -> None:
         _count(environ.get(b"SYD_NPROC")) or CORE,
         _count(environ.get(b"SYD_NPROC_MAX")),
     )
-    host.blocking = pool.blocking
+    host.blocking, host.end_calls = pool.blocking, interrupter.end_all
 
     def confine() -> None:
         interrupter.isolate()

@@ -63,6 +63,7 @@ VARIABLES = [
 ENVIRONS: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({"SYD_LOG_FD": "foo"}, ("-V",)), ({"SYD_LOG_FD": ""}, ("-V",)),
     ({"SYD_LOG_FD": "77"}, ("-Z",)), ({"SYD_LOG_FD": "0"}, ("-Z",)),
+    *(({"SYD_LOG_FD": text}, ("-Z",)) for text in ("-2147483648", "+2", "+", "-0", "2147483648")),
     ({"SYD_LOG_FD": "-1"}, ("-mfoo",)), ({"SYD_LOG_FD": "1"}, ("-mfoo",)),
     ({"SYD_LOG_BUF_LEN": "0"}, ("-V",)), ({"SYD_LOG_BUF_LEN": "x"}, ("-V",)),
     ({"SYD_LOG_BUF_LEN": "64k"}, ("-Z",)), ({"SYD_LOG": "crit"}, ("-mfoo",)),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import host
+
 if TYPE_CHECKING:
     from tests.support.guest import Guest
 
@@ -41,3 +43,43 @@ def test_a_lock_that_is_never_set_enters_its_domain(sandbox: Guest) -> None:
     rules = ["include_profile off", "domain+@lock"]
     outcome = sandbox.run("/bin/echo", "ran", rules=rules, profile=None)
     assert (outcome.status, outcome.out) == (13, b""), outcome  # The new domain allows nothing.
+
+
+BLOCKED = """
+import errno, os, threading, time
+os.mkfifo("fifo")
+def wait():
+    try:
+        os.open("fifo", os.O_RDONLY)
+    except OSError as error:
+        print("blocked", error.errno, flush=True)
+thread = threading.Thread(target=wait)
+thread.start()
+time.sleep(0.3)
+print("ghost", os.stat("/dev/syd/ghost").st_rdev, flush=True)
+thread.join()
+for call in (lambda: os.open("/etc/passwd", 0), lambda: os.stat("/dev/syd"), lambda: os.chdir("/")):
+    try:
+        call()
+    except OSError as error:
+        print(error.errno, flush=True)
+"""
+
+
+@pytest.mark.parametrize("lock", ["off", "drop"])
+def test_ghost_mode_refuses_all_calls_and_ends_those_that_wait(sandbox: Guest, lock: str) -> None:
+    outcome = sandbox.run(
+        host.PYTHON, "-ISc", BLOCKED,
+        rules=["include_profile off", "trace/allow_unsafe_exec_nopie:1", "sandbox/chdir:on",
+               "allow/chdir+/***", f"lock:{lock}"],
+        profile=None,
+    )  # fmt: skip
+    lines = outcome.out.decode().splitlines()
+    assert [line.split()[0] for line in lines] == ["ghost", "blocked", *["38"] * 3], outcome
+    assert lines[1] == "blocked 38"
+
+
+@pytest.mark.parametrize("number", ["-1", "-9", "-2147483648"])
+def test_log_can_be_switched_off_by_any_negative_number(sandbox: Guest, number: str) -> None:
+    outcome = sandbox.run("true", environment={"SYD_LOG_FD": number}, log_apart=False)
+    assert (outcome.status, outcome.err) == (0, b""), outcome

@@ -31,11 +31,40 @@ class Host:
     """
 
     __slots__ = (
-        "action", "blocking", "by_status", "chrooted", "crashes", "egid", "eldest", "eldest_fd",
-        "eldest_lives", "euid", "forget", "ghost", "groups", "interrupted",
-        "listener", "moves", "null", "options", "pid", "plain_stat", "policy_lock",
-        "proc", "proc_dev", "procs_elsewhere", "pulls",
-        "release", "root", "sandbox", "self_fd", "sysinfo", "terminal", "traced", "traceme",
+        "action",
+        "blocking",
+        "by_status",
+        "chrooted",
+        "crashes",
+        "egid",
+        "eldest",
+        "eldest_fd",
+        "eldest_lives",
+        "end_calls",
+        "euid",
+        "forget",
+        "ghost",
+        "groups",
+        "interrupted",
+        "listener",
+        "moves",
+        "null",
+        "options",
+        "pid",
+        "plain_stat",
+        "policy_lock",
+        "proc",
+        "proc_dev",
+        "procs_elsewhere",
+        "pulls",
+        "release",
+        "root",
+        "sandbox",
+        "self_fd",
+        "sysinfo",
+        "terminal",
+        "traced",
+        "traceme",
         "unique_name",
     )  # fmt: skip
 
@@ -86,6 +115,8 @@ class Host:
             self.moves = kinds_of(sandbox)
         #: Called around a call that can block: (req, call, restartable) -> result.
         self.blocking: Callable[..., int]
+        #: Ends all calls that block now.
+        self.end_calls: Callable[[], None]
         #: By thread: the arguments of its last call that was answered ERESTARTSYS.
         self.interrupted: dict[int, tuple[int, ...]] = {}
         #: Called with (process, signal, restarts=...) and (process) where *by_status*.

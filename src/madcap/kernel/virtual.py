@@ -109,6 +109,7 @@ def _ghost(req: Request) -> None:
         pid=req.tid,
     )
     host.ghost = True
+    host.end_calls()
 
 
 def _load(req: Request, what: str) -> None:

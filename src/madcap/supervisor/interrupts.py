@@ -84,7 +84,7 @@ class Interrupter:
         """Leave the descriptor table of the other threads, and keep only what is needed here."""
         unshare(F.CLONE_FILES)
         host = self._host
-        keep = sorted({host.listener, host.proc, events.fd} - {-1})
+        keep = sorted(fd for fd in {host.listener, host.proc, events.fd} if fd >= 0)
         start = 0
         for fd in (*keep, 1 << 31):
             if fd > start:

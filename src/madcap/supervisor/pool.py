@@ -214,8 +214,10 @@ class Pool:
                         raise
                     if entry.gone:
                         raise Gone from error
+                    if self._host.ghost:
+                        raise OSError(errno.ENOSYS, "ghost") from error
                     if entry.hit:
-                        if restartable and interrupter.watch.restarts:
+                        if restartable and interrupter.watch.restarts and not entry.manual:
                             raise Interrupted from error
                         raise
         finally:

@@ -146,6 +146,7 @@ class StateWatch:
     watched   thread has not run since            watched    nothing (state read after 0.1 s)
     watched   thread ran, state S or another      watched    nothing
     watched   thread ran, state D                 hit        logged, woken
+    any       told to end                         hit        logged, woken
     any       notification not valid              gone       logged, woken
     hit,gone  whatever                            the same   woken
     ========  ==================================  =========  ================================
@@ -173,6 +174,10 @@ class StateWatch:
 
     def _look(self, entry: Entry, now: float) -> None:
         world = self._world
+        if entry.manual:
+            entry.hit = True
+            world.record(entry, {"name": "manual"})
+            return
         try:
             if entry.fd < 0:
                 entry.fd = world.open(entry.tid, b"schedstat" if self._cheap else b"stat")
