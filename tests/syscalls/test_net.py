@@ -13,7 +13,7 @@ from tests.syscalls.tables import Comparison, names_of
 if TYPE_CHECKING:
     from tests.support import host
 
-TABLES = ("cases_net", "cases_net_messages", "cases_net_peers")
+TABLES = ("cases_net", "cases_net_messages", "cases_net_peers", "cases_net_waiting")
 
 
 @pytest.fixture(scope="module")
