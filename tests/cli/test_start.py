@@ -223,3 +223,9 @@ def test_state_is_printed_on_standard_error(
     started(b"-m", form.encode(), b"true")
     assert capfd.readouterr().err == f"the {form}\n"
     assert main([b"madcap", b"-mlock:drop", b"-m", form.encode(), b"true"], {}) == 1
+
+
+def test_a_way_to_interrupt_that_is_none_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    environ = {b"SYD_INTERRUPT": b"maybe", b"SYD_LOG_FD": b"-1"}
+    assert main([b"madcap", b"true"], environ) == 101
+    assert capfd.readouterr().err == "madcap: SYD_INTERRUPT must be state or status\n"

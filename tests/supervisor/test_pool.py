@@ -4,102 +4,31 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import host
+from tests.supervisor.session import Session, started, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.support.guest import Guest
 
-PROFILE = "signals.syd-3"
 IDLE = 3.0  # Seconds after which an emulator without work leaves.
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look at the supervisor")
 
 
-class Session:
-    """A sandbox in which guests block, and its supervisor as root sees it."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.directory = Path(f"/proc/{process.pid}")
-
-    def threads(self) -> int:
-        return len(list((self.directory / "task").iterdir()))
-
-    def descriptors(self) -> list[str]:
-        """Return what every descriptor of every table of the supervisor refers to, sorted."""
-        found = []
-        for task in (self.directory / "task").iterdir():
-            for entry in (task / "fd").iterdir():
-                try:
-                    found.append(os.readlink(entry))
-                except FileNotFoundError:
-                    continue
-        return sorted(found)
-
-    def memory(self) -> float:
-        """Return the supervisor's own share of memory, in MiB."""
-        lines = (self.directory / "smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-    def say(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def hear(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> bool:
-    """Wait until *true* is; return False if it is not within *seconds*."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 @contextmanager
-def session(
-    sandbox: Guest, *words: str, environment: dict[str, str] | None = None, limit: int = 0
-) -> Iterator[Session]:
-    """Run the guest program `blocked.py`; *limit* is the supervisor's limit of descriptors."""
-    sandbox.fresh_work()
-    program = str(sandbox.installation.guest / "blocked.py")
-    command = sandbox.command([host.PYTHON, "-I", "-S", program, *words], profile=PROFILE)
-    if limit:
-        command = ["/usr/bin/prlimit", f"--nofile={limit}:{limit}", *command]
-    process = subprocess.Popen(
-        command,
-        cwd=sandbox.work,
-        env=sandbox.environment(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        **sandbox.identity.spawn_options(),  # type: ignore[call-overload]
-    )
-    try:
-        made = Session(process)
+def session(sandbox: Guest, *words: str, **options: Any) -> Iterator[Session]:
+    """Run the guest program `blocked.py` until all its readers are on their way."""
+    with started(sandbox, "blocked.py", *words, **options) as made:
         assert made.hear() == "blocked"
         yield made
-    finally:
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        process.wait()
 
 
 def test_five_hundred_calls_block_at_once_and_all_are_served(sandbox: Guest) -> None:

@@ -66,7 +66,10 @@ class Dispatcher:
             # Nobody should wait for this any more. If somebody does after all, not for ever.
             self._answer(ident, 0, errno.ESRCH, 0)
         except Interrupted:
-            self._host.interrupted[req.tid] = req.args  # Before the tracer sees the signal.
+            self._host.interrupted[req.tid] = (
+                req.number,
+                *req.args,
+            )  # Before the tracer sees the signal.
             self._answer(ident, 0, F.ERESTARTSYS, 0)
         except Panic:
             self._answer(ident, 0, errno.EACCES, 0)

@@ -117,7 +117,7 @@ class Host:
         self.blocking: Callable[..., int]
         #: Ends all calls that block now.
         self.end_calls: Callable[[], None]
-        #: By thread: the arguments of its last call that was answered ERESTARTSYS.
+        #: By thread: number and arguments of its last call that was answered ERESTARTSYS.
         self.interrupted: dict[int, tuple[int, ...]] = {}
         #: Called with (process, signal, restarts=...) and (process) where *by_status*.
         self.action: Callable[..., None] = _nothing

@@ -208,7 +208,7 @@ class Tracer:
         if (
             registers.result == -F.ERESTARTSYS
             and registers.number in self._performed
-            and self._host.interrupted.get(tid) != registers.arguments()
+            and self._host.interrupted.get(tid) != (registers.number, *registers.arguments())
         ):
             registers.restart_anyway()
         ptrace.resume(tid, signal)
