@@ -90,3 +90,18 @@ def test_ten_thousand_signals_do_not_disturb_the_supervisor(sandbox: Guest) -> N
     outcome = sandbox.run(host.PYTHON, "-I", "-S", "-c", program, profile="attacks.syd-3")
     assert outcome.out == b"10000 True\n"
     assert outcome.status == 0
+
+
+def test_limits_and_priorities_reach_nobody_outside(
+    sandbox: Guest, bystander: subprocess.Popen[bytes]
+) -> None:
+    """Also where a switch opens these calls; RLIMIT_NOFILE of the supervisor would stop it all."""
+    outcome = sandbox.python(
+        "limit_parent.py", str(bystander.pid), profile="attacks.syd-3",
+        rules=("trace/allow_unsafe_prlimit:1", "trace/allow_unsafe_nice:1"),
+    )  # fmt: skip
+    assert outcome.status == 0, outcome
+    found = json.loads(outcome.out)
+    assert found.pop("lives") is True
+    assert {answer for name, answer in found.items() if name.endswith("parent")} == {"ESRCH"}
+    assert {answer for name, answer in found.items() if not name.endswith("parent")} == {"EPERM"}

@@ -31,6 +31,8 @@ NUMBERS = {
         "fstatfs": 138, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "getxattr": 191,
         "lgetxattr": 192, "fgetxattr": 193, "listxattr": 194, "llistxattr": 195,
         "flistxattr": 196, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
+        "prlimit64": 302, "setpriority": 141, "ioprio_set": 251, "sched_setaffinity": 203,
+        "sched_setattr": 314, "sched_setparam": 142, "sched_setscheduler": 144,
         "mknodat": 259, "fchownat": 260, "fallocate": 285, "setxattrat": 463, "getxattrat": 464,
         "listxattrat": 465, "removexattrat": 466, "inotify_init1": 294, "inotify_init": 253,
         "inotify_add_watch": 254, "inotify_rm_watch": 255, "fanotify_init": 300,

@@ -19,6 +19,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "cases_descriptors": ("trace/allow_unsafe_memfd:1",),
     "cases_task": (),
     "cases_sockets": (),
+    "cases_others": ("trace/allow_unsafe_prlimit:1", "trace/allow_unsafe_nice:1"),
     "cases_ipc": (
         "trace/allow_unsafe_shm:1",
         "trace/allow_unsafe_msgqueue:1",

@@ -271,9 +271,10 @@ def _bpf(answering: Answering, name: str) -> int:
 def _prlimit64(answering: Answering, name: str) -> int:
     build = answering.build
     allow = answering.then(name, ALLOW)
-    if "allow_unsafe_prlimit" in build.options:
-        return allow
-    return build.asm.null(2, allow, build.errno(ENOSYS))
+    if "allow_unsafe_prlimit" not in build.options:
+        return build.asm.null(2, allow, build.errno(ENOSYS))
+    changes = answering.then(name, answering.hook(name, ALLOW))
+    return build.asm.null(2, allow, build.asm.test(low(0), EQUAL, 0, allow, changes))
 
 
 def _madvise(answering: Answering, name: str) -> int:

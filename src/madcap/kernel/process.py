@@ -27,12 +27,12 @@ def sys_pidfd_open(req: Request) -> Reply:
         raise OSError(errno.EINVAL, "flags")
     if pid <= 0:
         raise OSError(errno.EINVAL, "pid")
-    if _is_supervisor(req, pid):
+    if is_supervisor(req, pid):
         raise OSError(errno.ESRCH, "hidden")
     return _ALLOWED
 
 
-def _is_supervisor(req: Request, pid: int) -> bool:
+def is_supervisor(req: Request, pid: int) -> bool:
     """Tell whether *pid* is the supervisor, one of its threads or its helper at the terminal."""
     host = req.host
     return pid in (host.pid, host.terminal or host.pid) or _found(req, b"self/task/%d" % pid)
@@ -107,7 +107,7 @@ def _thread(req: Request, ids: tuple[int, ...], signal: int) -> Reply:
 
 
 def _protect(req: Request, pid: int) -> None:
-    if _is_supervisor(req, pid) or not _found(req, b"%d" % pid):
+    if is_supervisor(req, pid) or not _found(req, b"%d" % pid):
         raise OSError(errno.ESRCH, "hidden")
 
 

@@ -17,6 +17,7 @@ from madcap.kernel import (
     dents,
     device,
     memory,
+    others,
     process,
     signals,
     stat,
@@ -172,6 +173,10 @@ def _only(mask: int) -> When:
 
 def _unless(option: str) -> When:
     return lambda c: c.off(option)
+
+
+def _with(option: str) -> When:
+    return lambda c: not c.off(option)
 
 
 _CREAT: Final = C.READ | C.WRITE | C.CREATE | C.TRUNCATE
@@ -356,6 +361,13 @@ TABLE: Final = (
     Row("uname",              process.sys_uname,                _unless("allow_unsafe_uname")),
     Row("sysinfo",            process.sys_sysinfo,              _unless("allow_unsafe_sysinfo")),
     Row("rt_sigaction",       signals.sys_rt_sigaction,         _by_status),
+    Row("prlimit64",           others.sys_prlimit64,            _with("allow_unsafe_prlimit")),
+    Row("setpriority",         others.sys_setpriority,          _with("allow_unsafe_nice")),
+    Row("ioprio_set",          others.sys_ioprio_set,           _with("allow_unsafe_nice")),
+    Row("sched_setaffinity",   others.sys_sched_setaffinity,    _with("allow_unsafe_nice")),
+    Row("sched_setattr",       others.sys_sched_setattr,        _with("allow_unsafe_nice")),
+    Row("sched_setparam",      others.sys_sched_setparam,       _with("allow_unsafe_nice")),
+    Row("sched_setscheduler",  others.sys_sched_setscheduler,   _with("allow_unsafe_nice")),
     Row("kill",               process.sys_kill,                 _kill),
     Row("tkill",              process.sys_tkill,                _kill),
     Row("tgkill",             process.sys_tgkill,               _kill),
