@@ -212,6 +212,12 @@ def test_line_too_long_for_a_record_is_passed_over(tmp_path: Path) -> None:
     assert result.out.endswith("allow/stat+/z\n")
 
 
+def test_lost_records_are_mentioned(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(LOG + '\n{"ctx":"log","op":"lost","count":7}\n')
+    assert why("--log", "log", cwd=tmp_path).out.startswith("note: 7 records were lost")
+    assert json.loads(why("-j", "--log", "log", cwd=tmp_path).out)["lost"] == 7
+
+
 def test_log_without_violations_says_so(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("hello\n")
     assert why("--log", "log", cwd=tmp_path).out == "no violations\n"

@@ -64,8 +64,17 @@ class Violation:
 
 def violations(lines: Iterable[bytes]) -> list[Violation]:
     """Return the violations that *lines* report, in the order of their first report."""
+    return survey(lines)[0]
+
+
+def survey(lines: Iterable[bytes]) -> tuple[list[Violation], int]:
+    """Return the violations that *lines* report, and how many records they say were lost."""
     found: dict[tuple[str, str, str, str | None, int], Violation] = {}
+    lost = 0
     for record in records(lines):
+        count = record.get("count")
+        if record.get("ctx") == "log" and record.get("op") == "lost" and isinstance(count, int):
+            lost += count
         violation = _violation(record)
         if violation is None:
             continue
@@ -73,7 +82,7 @@ def violations(lines: Iterable[bytes]) -> list[Violation]:
         if known is not violation:
             known.count += 1
             known.mask |= violation.mask
-    return list(found.values())
+    return list(found.values()), lost
 
 
 def bounded(file: BinaryIO) -> Iterator[bytes]:

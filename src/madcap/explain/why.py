@@ -249,18 +249,20 @@ def as_json(answer: Answer) -> dict[str, object]:
 
 def _explain_log(path: bytes, asker: Asker | None, wants_json: bool) -> int:
     """Print each violation in the log *path* once; *asker* knows the configuration of its run."""
-    from madcap.explain.log import bounded, violations
+    from madcap.explain.log import bounded, survey
 
     if path == b"-":
         with open(0, "rb", closefd=False) as file:
-            found = violations(bounded(file))
+            found, lost = survey(bounded(file))
     else:
         with open(path, "rb") as file:
-            found = violations(bounded(file))
+            found, lost = survey(bounded(file))
     reasons = [_reason(asker, violation) for violation in found]
     if wants_json:
-        screen.write_json({"violations": _log_as_json(found, reasons)})
+        screen.write_json({"violations": _log_as_json(found, reasons), "lost": lost})
         return 0
+    if lost:
+        screen.say(f"note: {lost} records were lost, as nobody read the log in time")
     if not found:
         screen.say("no violations")
         return 0
