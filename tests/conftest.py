@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+# That this machine is busy is no mistake of what is tested.
+settings.register_profile("madcap", deadline=None)
+settings.load_profile("madcap")
 
 pytest.register_assert_rewrite("tests.support.guest")
 
