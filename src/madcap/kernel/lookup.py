@@ -50,6 +50,7 @@ _DIRECTORY_HOW = openat2_how(F.O_PATH | OPEN.DIRECTORY, _PLAIN)
 _MAGIC_HOW = openat2_how(F.O_PATH, 0)
 _SCOPED = F.RESOLVE_BENEATH | F.RESOLVE_IN_ROOT
 _UNTRUSTED = F.S_ISVTX | 0o022
+_FORCING = frozenset(("deny_dotdot", "force_no_symlinks", "force_no_magiclinks", "force_no_xdev"))
 
 
 class Target:
@@ -102,7 +103,7 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
     if absolute and resolve & F.RESOLVE_BENEATH:
         raise OSError(errno.EXDEV, "absolute path")
     asked = resolve
-    if flags:
+    if not flags.isdisjoint(_FORCING):
         resolve = _forced(flags, path, resolve)
     target = None
     if not resolve and not req.policy.enabled & WALK:
@@ -120,7 +121,8 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
         unset = F.RESOLVE_NO_XDEV | F.RESOLVE_IN_ROOT
         walk.rooted = absolute or asked & unset != F.RESOLVE_NO_XDEV
         target = walk.run(path)
-    _check_name(target, flags)
+    if "allow_unsafe_filename" not in flags:
+        _check_name(target)
     return target
 
 
@@ -194,9 +196,7 @@ def _forced(flags: set[str], path: bytes, resolve: int) -> int:
     return resolve
 
 
-def _check_name(target: Target, flags: set[str]) -> None:
-    if "allow_unsafe_filename" in flags:
-        return
+def _check_name(target: Target) -> None:
     name = target.name
     base = name[name.rfind(b"/") + 1 :]
     if base and not is_safe_name(base) and name[:6] != b"/proc/" and name[:1] == b"/":
@@ -207,7 +207,7 @@ def _check_name(target: Target, flags: set[str]) -> None:
 
 def _is_clean(path: bytes) -> bool:
     """Tell whether *path*, if it has no links, is canonical below its start."""
-    if b"//" in path or path[-1] == 0x2F:
+    if path[-1] == 0x2F or b"//" in path:
         return False
     if b"/." in path and (b"/./" in path or b"/../" in path or path.endswith((b"/.", b"/.."))):
         return False

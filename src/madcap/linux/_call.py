@@ -55,13 +55,14 @@ class Buffer:
     The ctypes view pins the bytearray: it can't be resized while this object lives.
     """
 
-    __slots__ = ("_pin", "address", "data", "size")
+    __slots__ = ("_pin", "address", "data", "pointer", "size")
 
     def __init__(self, size: int) -> None:
         self.data = bytearray(size)
         self.size = size
         self._pin = (ctypes.c_char * size).from_buffer(self.data)
         self.address = ctypes.addressof(self._pin)
+        self.pointer = c_void_p(self.address)
 
     def at(self, offset: int) -> c_void_p:
         """Return the address of the byte at *offset*, as `plain` functions take it."""

@@ -23,6 +23,7 @@ from madcap.linux._call import (
     plain,
 )
 
+_MAGIC = struct.Struct("=I")  # The low half of statfs.f_type, which is what magic numbers use.
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
 
 _openat2, _NR_openat2 = plain("openat2")
@@ -65,7 +66,7 @@ utimensat = bind("utimensat", c_int, c_char_p, c_char_p, c_int)
 truncate = bind("truncate", c_char_p, c_long)
 ftruncate = bind("ftruncate", c_int, c_long)
 fallocate = bind("fallocate", c_int, c_int, c_long, c_long)
-fstatfs = bind("fstatfs", c_int, c_void_p)
+_fstatfs, _NR_fstatfs = plain("fstatfs")
 getdents64 = bind("getdents64", c_int, c_void_p, c_ulong)
 readlinkat = bind("readlinkat", c_int, c_char_p, c_void_p, c_ulong)
 execveat = bind("execveat", c_int, c_char_p, c_void_p, c_void_p, c_int)
@@ -90,8 +91,13 @@ def statx_into(fd: int, flags: int, mask: int, address: c_void_p) -> None:
         raise failure("statx")
 
 
+def fstatfs(fd: int, address: c_void_p) -> None:
+    """Fill the struct statfs at *address* (`Buffer.at`) with the file system that *fd* is on."""
+    if _fstatfs(_NR_fstatfs, fd, address) < 0:
+        raise failure("fstatfs")
+
+
 def filesystem_type(fd: int, scratch: Buffer) -> int:
     """Return the magic number of the file system that *fd* is on; *scratch* has 120 bytes."""
-    fstatfs(fd, scratch.address)
-    magic: int = struct.unpack_from("=q", scratch.data, 0)[0]
-    return magic & 0xFFFF_FFFF
+    fstatfs(fd, scratch.pointer)
+    return _MAGIC.unpack_from(scratch.data, 0)[0]  # type: ignore[no-any-return]

@@ -67,7 +67,11 @@ class Memory:
         Raises OSError: EFAULT, ENAMETOOLONG (no NUL within *limit* bytes).
         """
         data = self._buffer.data
-        chunk = min(FIRST_CHUNK, PAGE - (address & (PAGE - 1)), limit)
+        chunk = PAGE - (address & (PAGE - 1))
+        if chunk > FIRST_CHUNK:
+            chunk = FIRST_CHUNK
+        if chunk > limit:
+            chunk = limit
         got = self._fill(tid, address, chunk)
         end = data.find(0, 0, got)
         if end >= 0:
