@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Interrupted, restarted, stopped and killed calls: the same inside as outside.
 
-Inside is thrice: with a tracer, without one, and with the interrupter that looks at pending signals
-(SYD_INTERRUPT=status), in the cases where that can tell what to do.
+Inside is with a tracer, and without one; as on a kernel that can't keep signals inside; and with
+the interrupter that looks at pending signals (SYD_INTERRUPT=status), where that can tell enough.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROFILE = "signals.syd-3"
-TABLES = ("cases_signals", "cases_interrupts", "cases_interrupted_sockets")
+TABLES = (
+    "cases_signals", "cases_interrupts", "cases_interrupted_sockets", "cases_family",
+    "cases_tracer",
+)  # fmt: skip
 CASES = [(table, name) for table in TABLES for name in names_of(table)]
 WAYS: dict[str, dict[str, Any]] = {
     "native": {},
     "traced": {"environment": {"TIMER_SECONDS": "10"}},
     "untraced": {"rules": ["trace/allow_unsafe_ptrace:1"]},
     "status": {"environment": {"SYD_INTERRUPT": "status"}},
+    "unscoped": {"environment": {"SYD_ASSUME_KERNEL": "5.19"}},
 }
 JOBS = 8  # Cases mostly sleep.
 
@@ -57,7 +61,7 @@ def results(installation: host.Installation, target: str) -> Callable[[str, str]
     @lru_cache
     def run(table: str, way: str) -> dict[str, Any]:
         kind = "native" if way == "native" else "madcap"
-        names = [name for name in names_of(table) if applies(name, way)]
+        names = [name for name in names_of(table) if applies(table, name, way)]
         guest = Guest(kind, host.ordinary_user(), installation, target)
         try:
             outcome = guest.python(
@@ -79,8 +83,12 @@ def results(installation: host.Installation, target: str) -> Callable[[str, str]
     return run
 
 
-def applies(name: str, way: str) -> bool:
-    """Tell whether *way* can come out as Linux does in the case *name*."""
+def applies(table: str, name: str, way: str) -> bool:
+    """Tell whether *way* can come out as Linux does in the case *name*, and is of interest."""
+    if table == "cases_tracer":
+        return way in ("native", "untraced")
+    if way == "unscoped":
+        return table == "cases_family"
     if way == "status":
         return name not in BY_STATUS
     return way != "untraced" or name not in UNTRACED
@@ -92,7 +100,7 @@ def applies(name: str, way: str) -> bool:
         pytest.param(table, name, way, id=f"{name}-{way}")
         for table, name in CASES
         for way in WAYS
-        if way != "native" and applies(name, way)
+        if way != "native" and applies(table, name, way)
     ],
 )
 def test_it_comes_out_as_linux_gives_it(
