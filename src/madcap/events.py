@@ -58,6 +58,8 @@ fd: int = 2  # Negative: no log at all.
 pretty: bool = False
 identity: str = ""  # 64 hex digits, the value of SYD_ID.
 lost: int = 0  # Records that could not be written since the last one that could.
+ring: bytearray | None = None  # What syslog(2) shows to guests: records nobody has read there.
+ring_size: int = 256 * 1024
 bugs: int = 0  # Exceptions of our own that were caught and answered with a refusal.
 
 _lock = _thread.allocate_lock()
@@ -110,13 +112,16 @@ def configure(environ: Mapping[bytes, bytes]) -> None:
     Raise OSError with EBADF for a descriptor that is no number or not open, EBADFD for one that
     cannot be written, and EINVAL for a size of the kernel log that is not one.
     """
-    global level, fd, pretty
+    global level, fd, pretty, ring, ring_size
     word = environ.get(b"SYD_LOG", b"").decode("ascii", "replace").strip()
     chosen = parse_level(word)
     level = WARN if chosen is None else chosen
     size = environ.get(b"SYD_LOG_BUF_LEN")
-    if size is not None and not _is_size(size):
-        raise OSError(errno.EINVAL, "SYD_LOG_BUF_LEN is not a size")
+    if size is not None:
+        ring_size = _size(size)
+        if not 0 < ring_size < 1 << 63:
+            raise OSError(errno.EINVAL, "SYD_LOG_BUF_LEN is not a size")
+    ring = bytearray()
     given = environ.get(b"SYD_LOG_FD")
     if given is not None:
         fd = _writable(given)
@@ -164,11 +169,45 @@ def _writable(given: bytes) -> int:
     return number
 
 
-def _is_size(given: bytes) -> bool:
-    """Return whether *given* is a size larger than zero: a number and perhaps a unit."""
-    number = given.strip().lower().removesuffix(b"b").removesuffix(b"i").rstrip(b"kmgtpe")
-    whole, _, fraction = number.strip().partition(b".")
-    return (whole + fraction).isdigit() and int(whole + fraction) > 0
+def _size(given: bytes) -> int:
+    """Return the bytes that *given* stands for, 0 for anything that is no size.
+
+    As madcap.policy.values takes a size: a number, perhaps with an exponent, and perhaps a unit.
+    """
+    text = given.replace(b" ", b"").replace(b"_", b"").lower()
+    text = text.removesuffix(b"b").removesuffix(b"i")
+    unit = b"kmgtpe".find(text[-1:]) + 1 if text[-1:].isalpha() else 0
+    number, letter, exponent = (text[:-1] if unit else text).partition(b"e")
+    whole, _, fraction = number.partition(b".")
+    power = exponent.removeprefix(b"-").removeprefix(b"+")
+    digits = whole.isdigit() and (fraction or b"0").isdigit() and len(number) < 100
+    if not digits or (letter and not (power.isdigit() and len(power) < 4)):
+        return 0
+    places = len(fraction) - (int(exponent) if letter else 0)
+    value: int = int(whole + fraction) << (10 * unit)
+    scale: int = 10 ** abs(places)
+    return (value + scale // 2) // scale if places > 0 else value * scale
+
+
+def close_ring() -> None:
+    """Forget what syslog(2) would show, for good."""
+    global ring
+    with _lock:
+        ring = None
+
+
+def take(limit: int, *, keep: bool = False, rest: bool = False) -> bytes:
+    """Return the oldest *limit* bytes nobody has read; they are forgotten, unless *keep*.
+
+    With *rest*, what follows them is forgotten, too.
+    """
+    with _lock:
+        if ring is None:
+            return b""
+        data = bytes(ring[:limit])
+        if not keep:
+            del ring[: len(ring) if rest else limit]
+        return data
 
 
 def enabled(wanted: int) -> bool:
@@ -196,7 +235,9 @@ def emit(
         head = _limit(record, msg, tip)
         if head is None:
             return
-        _write(head + _render(_complete(wanted, record, pid, msg, tip, req)))
+        pairs = _complete(wanted, record, pid, msg, tip, req)
+        _remember(wanted, pairs)
+        _write(head + _render(pairs, pretty))
     except Exception:  # noqa: S110 - nobody is left to tell.
         pass
 
@@ -398,9 +439,23 @@ def _now() -> str | int:
     return f"{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
 
 
-def _render(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return one record as text, on one line or indented for a terminal."""
-    if pretty:
+def _remember(wanted: int, pairs: Sequence[tuple[str, str]]) -> None:
+    """Keep a record for syslog(2), in the form of the kernel's own log; the oldest make room."""
+    if ring is None:
+        return
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    line = f"<{wanted}>[{now:12.6f}] {_render(pairs, False)}".encode("utf-8", "backslashreplace")
+    with _lock:
+        if ring is None or len(line) > ring_size:
+            return
+        while len(ring) + len(line) > ring_size:
+            del ring[: ring.index(b"\n") + 1]
+        ring.extend(line)
+
+
+def _render(pairs: Sequence[tuple[str, str]], indented: bool) -> str:
+    """Return one record as text, on one line or *indented* for a terminal."""
+    if indented:
         return "{\n" + ",\n".join([f'  "{key}": {value}' for key, value in pairs]) + "\n}\n"
     return "{" + ",".join([f'"{key}":{value}' for key, value in pairs]) + "}\n"
 

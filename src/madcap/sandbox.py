@@ -97,6 +97,7 @@ def run(
     made = Preparation(sandbox)
     _preload(sandbox, made.conditions)
     control = -1
+    _limit_ring(sandbox)
     try:
         if sandbox.ipc_address is not None and (sandbox.lock or 0) < lock.DROP:
             from madcap.supervisor.control import open_listener
@@ -122,6 +123,16 @@ def run(
         terminal=-1 if terminal is None else terminal.slave,
     )
     return _supervise(host, launch, made, control, terminal)
+
+
+def _limit_ring(sandbox: Sandbox) -> None:
+    """Keep records for syslog(2) only as long as somebody may see them."""
+    if "allow_safe_syslog" in sandbox.options:
+        return
+    if sandbox.locked:
+        events.close_ring()
+    else:
+        sandbox.sealed.append(events.close_ring)
 
 
 def _preload(sandbox: Sandbox, conditions: Conditions) -> None:

@@ -350,3 +350,26 @@ def test_alias_is_lower_case_words_and_stable() -> None:
     assert events.alias(4242) == events.alias(4242)
     assert events.alias(1).replace("_", "").isalpha()
     assert len({events.alias(pid) for pid in range(5000)}) == 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        *((b"1", 1), (b"64k", 65536), (b"1.5 KiB", 1536), (b"1_000", 1000), (b"0.6", 1)),
+        *((b"1e3", 1000), (b"1e", 1 << 60)),
+        *((text, 0) for text in (b"0.4", b"1e-3", b"", b"k", b"-1", b"1kk", b"x", b"16e")),
+    ],
+)
+def test_room_for_the_kernel_log_is_a_size(
+    monkeypatch: pytest.MonkeyPatch, text: bytes, size: int
+) -> None:
+    for name in ("fd", "level", "ring", "ring_size"):
+        monkeypatch.setattr(events, name, getattr(events, name))
+    environ = {b"SYD_LOG_BUF_LEN": text, b"SYD_LOG_FD": b"-1"}
+    if size:
+        events.configure(environ)
+        assert events.ring_size == size
+    else:
+        with pytest.raises(OSError, match="not a size") as caught:
+            events.configure(environ)
+        assert caught.value.errno == errno.EINVAL

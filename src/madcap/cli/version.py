@@ -17,7 +17,7 @@ FEATURES: Final = (
     ("debug", False),
     ("force", True),
     ("kcov", False),
-    ("log", False),
+    ("log", True),
     ("oci", False),
     ("trusted", True),  # The variables and switches that only such a build knows are honoured.
 )

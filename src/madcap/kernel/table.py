@@ -21,6 +21,7 @@ from madcap.kernel import (
     process,
     signals,
     stat,
+    syslog,
     sysv,
     watch,
     xattr,
@@ -222,6 +223,10 @@ def _secret(c: Conditions) -> bool:
     return c.on(_CREAT) or c.unlocked
 
 
+def _syslog(c: Conditions) -> bool:
+    return c.unlocked or "allow_safe_syslog" in c.options
+
+
 def _shm(c: Conditions) -> bool:
     return not c.off("allow_unsafe_shm") and c.off("allow_unsafe_perm_shm")
 
@@ -360,6 +365,7 @@ TABLE: Final = (
     Row("prctl",              process.sys_prctl,                _unless("allow_unsafe_prctl")),
     Row("uname",              process.sys_uname,                _unless("allow_unsafe_uname")),
     Row("sysinfo",            process.sys_sysinfo,              _unless("allow_unsafe_sysinfo")),
+    Row("syslog",             syslog.sys_syslog,                _syslog),
     Row("rt_sigaction",       signals.sys_rt_sigaction,         _by_status),
     Row("prlimit64",           others.sys_prlimit64,            _with("allow_unsafe_prlimit")),
     Row("setpriority",         others.sys_setpriority,          _with("allow_unsafe_nice")),

@@ -58,7 +58,7 @@ def may_command(req: Request) -> bool:
     return lock in (None, _OFF, _DROP)
 
 
-def _may_read(req: Request) -> bool:
+def may_read(req: Request) -> bool:
     """Tell whether the lock lets this caller read the state."""
     host = req.host
     lock = host.sandbox.lock
@@ -197,7 +197,7 @@ def open_(req: Request, path: bytes, flags: int) -> Reply:
     req.alive()
     host = req.host
     sandbox = host.sandbox
-    if host.chrooted or not _may_read(req):
+    if host.chrooted or not may_read(req):
         raise OSError(errno.ENOENT, "locked")
     if flags & 0o10000000:
         raise OSError(errno.EINVAL, "O_PATH")

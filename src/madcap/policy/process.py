@@ -93,11 +93,16 @@ def _pass_variable(box: Sandbox, operator: str, glob: str) -> None:
         box.passenv.append(glob)
 
 
-def _span(word: str) -> tuple[int, int]:
-    """Return the first and the last descriptor of the number or range *word*."""
+def _span(word: str, *, checked: bool = True) -> tuple[int, int]:
+    """Return the first and the last descriptor of the number or range *word*.
+
+    That it is a range of possible descriptors is *checked*.
+    """
     low, hyphen, high = word.partition("-")
     first = number(low, 0, 0xFFFF_FFFF)
     last = number(high, 0, 0xFFFF_FFFF) if hyphen else first
+    if not checked:
+        return first, last
     if last < first:
         raise invalid("range of descriptors", word, "the lower number first")
     if last > FD_MAX:
@@ -113,15 +118,14 @@ def _pass_descriptors(box: Sandbox, operator: str, text: str) -> None:
         box.passfd = []
         return
     box.require_startup()
-    ranges = []
-    for word in text.split(","):
-        span = STREAMS.get(word)
-        if word == "all":
-            span = (0, FD_MAX)
-        ranges.append(span or _span(word))
+    everything = (0, FD_MAX)
     present = box.passfd
-    for span in ranges:
-        present = with_range(present, span) if operator == "+" else without_range(present, span)
+    full = operator == "+" and present == [everything]
+    for word in text.split(","):
+        full = full or (operator == "+" and word == "all")  # What follows that is not checked.
+        span = everything if word == "all" else STREAMS.get(word) or _span(word, checked=not full)
+        if not full or word == "all":
+            present = with_range(present, span) if operator == "+" else without_range(present, span)
     if len(present) > LIST_MAX:
         raise PolicyError(ENOSPC, f"more than {LIST_MAX} ranges of descriptors")
     box.passfd = present
