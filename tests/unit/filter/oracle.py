@@ -299,7 +299,9 @@ def conditional(plan: Plan, name: str, number: int, a: Sequence[int]) -> int | N
     if name == "bpf" and "allow_unsafe_ebpf" in on:
         return ERRNO | EPERM if u32(a[0]) in {0, 5, 18} or u32(a[0]) >= 38 else hooked
     if name == "prlimit64":
-        return ALLOW if a[2] == 0 or "allow_unsafe_prlimit" in on else ERRNO | ENOSYS
+        if "allow_unsafe_prlimit" not in on:
+            return ALLOW if a[2] == 0 else ERRNO | ENOSYS
+        return ALLOW if a[2] == 0 or u32(a[0]) == 0 else hooked
     if name == "madvise":
         return madvise(u32(a[2])) if "allow_unsafe_madvise" not in on else ALLOW
     if name == "ptrace":
