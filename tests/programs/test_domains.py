@@ -41,6 +41,7 @@ TRIGGERS = [
     pytest.param("chdir+/tmp", "chdir=/tmp", "jail 0", id="chdir"),
     pytest.param("chdir+/tmp", "fchdir=/tmp", "jail 0", id="fchdir"),
     pytest.param("chdir+/tmp", "chdir=/usr/../tmp", "jail 0", id="chdir-by-another-name"),
+    pytest.param("chdir+/proc/self", "chdir=/proc/self", "jail 0", id="chdir-to-oneself"),
     pytest.param("chdir+/tmp", "chdir=/tmp/none", "default ENOENT", id="failed-chdir"),
     pytest.param(f"mmap+{LIBRARY}", f"map={LIBRARY}", "jail 0", id="mmap"),
     pytest.param(f"mmap+{LIBRARY}", "map=/usr/bin/env", "default 0", id="another-mmap"),

@@ -67,9 +67,12 @@ class Terminal:
         """Make the terminal, with the attributes and the size of the user's; raises OSError."""
         self._sandbox = sandbox
         self._control = -1
-        self._saved: Attributes = termios.tcgetattr(_IN)
-        self._master, self.slave = os.openpty()
-        termios.tcsetattr(self.slave, termios.TCSANOW, self._saved)
+        try:
+            self._saved: Attributes = termios.tcgetattr(_IN)
+            self._master, self.slave = os.openpty()
+            termios.tcsetattr(self.slave, termios.TCSANOW, self._saved)
+        except termios.error as error:  # Not one of OSError.
+            raise OSError(*error.args) from None
         _copy_size(self._master, sandbox.pty_rows, sandbox.pty_columns)
 
     def start(self) -> int:

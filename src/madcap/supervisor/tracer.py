@@ -14,7 +14,7 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel import mapping, moves
 from madcap.kernel.judge import Panic, admit
-from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup
+from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup, subject
 from madcap.kernel.memory import require_room
 from madcap.kernel.reply import Gone
 from madcap.kernel.request import Request
@@ -266,13 +266,14 @@ class Tracer:
                     ptrace.resume(tid)
                     return
                 held = hold_sharers(self._host.proc, tid, self._tasks, MAPPING)
-                judged, subject = mapping.judge(req)
+                judged, known = mapping.judge(req)
             else:
                 held = hold_sharers(self._host.proc, tid, self._tasks, DIRECTORY)
                 target = self._directory(req, name)
-                judged, subject = (target.st.st_dev, target.st.st_ino, b""), target.name
+                judged = (target.st.st_dev, target.st.st_ino, b"")
+                known = subject(req, target.name)
                 outside = any(not self._is_thread(req.tgid, other) for other in held)
-            self._pending[tid] = (name, judged, subject)
+            self._pending[tid] = (name, judged, known)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
             ptrace.resume(tid)
@@ -311,7 +312,7 @@ class Tracer:
         return target
 
     def _syscall_exit(self, tid: int) -> None:
-        name, judged, subject = self._pending.pop(tid, ("", None, b""))
+        name, judged, known = self._pending.pop(tid, ("", None, b""))
         if judged is not None:
             result = self._registers.load(tid).result
             failed = -4096 < result < 0
@@ -327,7 +328,7 @@ class Tracer:
                 self._kill(tid)
                 return
             if not failed:
-                moves.after(self._host, name.removeprefix("f"), subject)
+                moves.after(self._host, name.removeprefix("f"), known)
         ptrace.resume(tid)
 
     def _object_of(self, tid: int, name: str, result: int, named: bool) -> mapping.Identity | None:
