@@ -87,8 +87,8 @@ class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
     __slots__ = (
-        "_held", "_host", "_outside", "_pending", "_performed", "_programs", "_registers",
-        "_request", "_status", "_tasks", "_verifier",
+        "_before", "_held", "_host", "_outside", "_pending", "_performed", "_programs",
+        "_registers", "_request", "_status", "_tasks", "_verifier",
     )  # fmt: skip
 
     def __init__(self, host: Host, trapped: Iterable[str]) -> None:
@@ -104,7 +104,10 @@ class Tracer:
         self._status: int | None = None
         #: Thread in an allowed call, until whose end those who share with it are held; 0 for none.
         self._held = 0
-        self._outside = False  # Whether another process has the working directory that it sets.
+        #: Tasks of other processes that have the working directory which it sets, and where that
+        #: was before.
+        self._outside: list[int] = []
+        self._before: mapping.Identity | None = None
         #: Thread IDs that may run; some may be left of threads that called execve(2).
         self._tasks: set[int] = set()
 
@@ -219,8 +222,9 @@ class Tracer:
         host = self._host
         if program is not None and (tid != host.eldest or "exit_wait_all" in host.options):
             host.crashes.note(host.sandbox.active, program, status, tid)
-        if self._pending.pop(tid, None) and tid == self._held and self._outside:
-            os._exit(_FATAL)  # The other one would be where nobody verified.
+        _, judged, _ = self._pending.pop(tid, ("", None, b""))
+        if judged is not None and tid == self._held:
+            self._look_at_sharers(judged)
         self._tasks.discard(tid)
         host = self._host
         host.traceme.discard(tid)
@@ -256,7 +260,7 @@ class Tracer:
         req = self._request
         req.stopped_at(tid, name, registers)
         held: list[int] = []
-        outside = False
+        outside: list[int] = []
         try:
             if self._host.ghost:
                 raise OSError(errno.ENOSYS, "ghost")
@@ -272,7 +276,9 @@ class Tracer:
                 target = self._directory(req, name)
                 judged = (target.st.st_dev, target.st.st_ino, b"")
                 known = subject(req, target.name)
-                outside = any(not self._is_thread(req.tgid, other) for other in held)
+                outside = [other for other in held if not self._is_thread(req.tgid, other)]
+                if outside:
+                    self._before = self._directory_of(tid)
             self._pending[tid] = (name, judged, known)
         except OSError as error:
             registers.skip_with(-(error.errno or errno.EPERM))
@@ -287,6 +293,19 @@ class Tracer:
         ptrace.resume_to_exit(tid)
         if held:
             self._held, self._outside = tid, outside
+
+    def _look_at_sharers(self, judged: mapping.Identity) -> None:
+        """Verify a chdir whose caller was killed before that, by those who share the directory."""
+        for other in self._outside:
+            try:
+                found = self._directory_of(other)
+            except OSError as error:
+                if error.errno == errno.ESRCH:
+                    continue
+                found = None
+            if found is None or found not in (judged, self._before):
+                events.emit(events.WARN, {"ctx": "chdir", "op": "dir_mismatch"}, pid=other)
+                os._exit(_FATAL)
 
     def _is_thread(self, tgid: int, tid: int) -> bool:
         try:
@@ -322,7 +341,7 @@ class Tracer:
                 op = "map_mismatch" if name == "mmap" else "dir_mismatch"
                 ctx = "mmap" if name == "mmap" else "chdir"
                 events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
-                if name == "mmap" or tid == self._held:
+                if tid == self._held:
                     # It outlives this process where another one shares its memory or directory.
                     os._exit(_FATAL)
                 self._kill(tid)
@@ -336,13 +355,16 @@ class Tracer:
         try:
             if name == "mmap":
                 return mapping.mapped_at(self._host, tid, result, named=named)
-            fd = openat2(self._host.proc, b"%d/cwd" % tid, F.O_PATH)
+            return self._directory_of(tid)
         except OSError as error:
             if error.errno in (errno.ESRCH, errno.ENOENT):
                 raise OSError(errno.ESRCH, "killed meanwhile") from error
             return None
+
+    def _directory_of(self, tid: int) -> mapping.Identity:
+        """Return what the working directory of *tid* is. Raises OSError; ESRCH where it is gone."""
         try:
-            st = os.fstat(fd)
-        finally:
-            os.close(fd)
+            st = os.stat(b"%d/cwd" % tid, dir_fd=self._host.proc)
+        except FileNotFoundError as error:
+            raise OSError(errno.ESRCH, "gone") from error
         return st.st_dev, st.st_ino, b""
