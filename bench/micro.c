@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -64,6 +65,24 @@ static void do_mkdir(void)
 	must(!rmdir("bench-dir"), "rmdir");
 }
 
+static void do_chmod(void)
+{
+	static int turn;
+	turn = !turn;
+	must(!chmod("bench-mode", turn ? 0600 : 0640), "chmod");
+}
+
+static void do_readdir(void)
+{
+	int n = 0;
+	DIR *dir = opendir("tree/d1"); /* of 65 files */
+	must(dir != NULL, "opendir");
+	while (readdir(dir))
+		n++;
+	must(n == 67, "readdir");
+	closedir(dir);
+}
+
 static void do_connect(void)
 {
 	struct linger hard = {1, 0}; /* No TIME_WAIT: the ports would run out. */
@@ -82,7 +101,8 @@ static const struct {
 } calls[] = {
 	{"getppid", do_getpid}, {"stat", do_stat}, {"fstat", do_fstat}, {"access", do_access},
 	{"absent", do_absent}, {"readlink", do_readlink}, {"open", do_open}, {"create", do_create},
-	{"mkdir", do_mkdir}, {"rename", do_rename}, {"connect", do_connect},
+	{"mkdir", do_mkdir}, {"rename", do_rename}, {"chmod", do_chmod}, {"readdir", do_readdir},
+	{"connect", do_connect},
 };
 
 static double now(void)
@@ -139,6 +159,8 @@ int main(int argc, char **argv)
 				listen_on_loopback();
 			if (!strcmp(argv[i], "rename"))
 				close(open("bench-b", O_CREAT | O_WRONLY, 0600));
+			if (!strcmp(argv[i], "chmod"))
+				close(open("bench-mode", O_CREAT | O_WRONLY, 0600));
 			start = now();
 			while (turns--)
 				calls[c].call();

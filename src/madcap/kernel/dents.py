@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _MAX = 65536
 _DT_UNKNOWN, _DT_BLK, _DT_LNK = 0, 6, 10
+_ORDINARY = (8, 4, _DT_LNK)  # DT_REG, DT_DIR
+_NEXT = struct.Struct("=QH")  # d_off and d_reclen, after d_ino.
 _old_getdents = bind("getdents", c_int, c_void_p, c_ulong)
 
 
@@ -90,39 +92,43 @@ def _filter(
 ) -> bytes:
     """Return the entries of *data* that the caller may see; the last one tells where to go on."""
     out = bytearray()
-    at, last, offset = 0, -1, 0
-    prefix = directory.rstrip(b"/") + b"/"
-    while at < len(data):
-        offset, size = struct.unpack_from("=QH", data, at + 8)
-        end = at + size
+    at, last, offset, end = 0, -1, 0, len(data)
+    prefix = directory if directory == b"/" else directory + b"/"
+    visible = _visible_in_proc if prefix[:6] == b"/proc/" else _visible
+    check, shown = req.policy.check, (A.ALLOW, A.WARN)
+    any_name = "allow_unsafe_filename" in req.policy.flags and visible is _visible
+    while at < end:
+        offset, size = _NEXT.unpack_from(data, at + 8)
+        after = at + size
         name = data[at + name_at : data.index(0, at + name_at)]
-        kind = data[at + type_at] if type_at is not None else data[end - 1]
-        if name in (b".", b"..") or _visible(req, prefix, name, kind):
+        kind = data[at + type_at] if type_at is not None else data[after - 1]
+        if (
+            check(C.LIST, prefix + name)[0] in shown
+            if any_name and kind in _ORDINARY and name[:1] != b"."
+            else name in (b".", b"..") or visible(req, prefix, name, kind)
+        ):
             last = len(out)
-            out += data[at:end]
-        at = end
+            out += data[at:after]
+        at = after
     if last >= 0:
         struct.pack_into("=Q", out, last + 8, offset)
     return bytes(out)
 
 
 def _visible(req: Request, prefix: bytes, name: bytes, kind: int) -> bool:
-    if kind == _DT_UNKNOWN:
+    policy = req.policy
+    if kind == _DT_UNKNOWN or (kind == _DT_BLK and "allow_unsafe_mkbdev" not in req.host.options):
         return False
-    if kind == _DT_BLK and "allow_unsafe_mkbdev" not in req.host.options:
+    if "allow_unsafe_filename" not in policy.flags and not is_safe_name(name):
+        return False
+    return policy.check(C.LIST, prefix + name)[0] in (A.ALLOW, A.WARN)
+
+
+def _visible_in_proc(req: Request, prefix: bytes, name: bytes, kind: int) -> bool:
+    if kind == _DT_UNKNOWN or (prefix == b"/proc/" and name == b"%d" % req.host.pid):
         return False
     policy = req.policy
-    if prefix == b"/proc/":
-        if name == b"%d" % req.host.pid:
-            return False
-    elif (
-        prefix[:6] != b"/proc/"
-        and "allow_unsafe_filename" not in policy.flags
-        and not is_safe_name(name)
-    ):
-        return False
-    links_hidden = prefix[:6] == b"/proc/" and "force_no_magiclinks" in policy.flags
+    links_hidden = "force_no_magiclinks" in policy.flags
     if links_hidden and kind == _DT_LNK and name not in (b"self", b"thread-self"):
         return False
-    verdict = policy.check(C.LIST, subject(req, prefix + name))
-    return verdict[0] in (A.ALLOW, A.WARN)
+    return policy.check(C.LIST, subject(req, prefix + name))[0] in (A.ALLOW, A.WARN)
