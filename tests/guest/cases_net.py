@@ -309,3 +309,27 @@ def case_a_pair_passes_data(t: Tree) -> object:
     both = [two.recv(9).decode(), t("sendto", one.fileno(), b"x", 1, 0, 0, 0)]
     buffer = ctypes.create_string_buffer(8)
     return [*both, two.recv_into(buffer)]
+
+
+def case_fast_open_connects_and_sends(t: Tree) -> object:
+    """Blocking and not; what happens without a server, and on sockets that know no such thing."""
+    fast = 0x2000_0000
+    seen: dict[str, object] = {}
+    with listener() as server:
+        to = inet(server.getsockname()[1])
+        for size in (0, 5, 300_000):
+            fd = t("socket", INET, STREAM, 0)
+            sent = t("sendto", fd, b"x" * size, size, fast, to, 16)
+            peer, _ = server.accept()
+            os.close(int(fd))
+            got = 0
+            while piece := peer.recv(1 << 20):
+                got += len(piece)
+            seen[str(size)] = [sent, got == sent]
+        fd = t("socket", INET, STREAM | NONBLOCK, 0)
+        seen["without waiting"] = t("sendto", fd, b"x", 1, fast, to, 16) in (1, "EINPROGRESS")
+        seen["no address"] = t("sendto", t("socket", INET, STREAM, 0), b"x", 1, fast, 0, 0)
+        seen["short"] = t("sendto", t("socket", INET, STREAM, 0), b"x", 1, fast, to, 8)
+    refused = t("sendto", t("socket", INET, STREAM, 0), b"x", 1, fast | 0x4000, to, 16)
+    seen["refused"] = refused
+    return seen

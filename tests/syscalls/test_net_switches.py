@@ -124,3 +124,100 @@ def test_who_is_blocked_is_not_connected_to(sandbox: Guest) -> None:
     program = _BLOCKED.replace("SOURCE", '"127.0.0.1"')
     found = _found(sandbox, program, *_RULES, "block+127.0.0.1")
     assert found == {"connect": "ECONNREFUSED", "sendto": "done"}
+
+
+_ALL = ("allow/net+any!0-65535", "allow/net/bind+!unnamed")
+_BY_DEFAULT = {
+    "vsock": "EAFNOSUPPORT", "crypto": "EAFNOSUPPORT", "netlink": "EPROTONOSUPPORT", "raw": "EPERM",
+    "bind any": "127.0.0.1", "bind any 6": "::1", "connect any": "ENETUNREACH",
+    "send any": "ENETUNREACH", "privileged": "EACCES", "out of band": "ENOTSUP",
+    "fast open": "ENOTSUP", "congestion": "ENOENT", "priority": False, "no delay": True,
+    "filter": "EPERM", "lock filter": None, "source": "127.0.0.1", "scope": "0", "passed": "EACCES",
+}  # fmt: skip
+
+
+def _tried(guest: Guest, *rules: str, **environment: str) -> dict[str, Any]:
+    outcome = guest.python("net_switches.py", rules=rules, environment=environment)
+    assert outcome.status == 0, outcome
+    found: dict[str, Any] = json.loads(outcome.out)
+    return found
+
+
+def test_what_sockets_may_do_by_default(sandbox: Guest) -> None:
+    assert _tried(sandbox, *_ALL) == _BY_DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes"),
+    [
+        pytest.param(
+            ["trace/allow_unsafe_any_addr:1"],
+            {"bind any": "0.0.0.0", "bind any 6": "::", "connect any": "ECONNREFUSED",  # noqa: S104
+             "send any": 1},
+            id="any address",
+        ),
+        pytest.param(["trace/allow_unsafe_oob:1"], {"out of band": "sent"}, id="out of band"),
+        pytest.param(["trace/allow_unsafe_tcp_fastopen:1"], {"fast open": "hello"}, id="fast open"),
+        pytest.param(
+            ["trace/allow_unsafe_setsockopt:1"], {"congestion": None, "priority": True},
+            id="socket options",
+        ),
+        pytest.param(
+            ["trace/allow_unsafe_ip_pktinfo:1"], {"source": "127.0.0.9"}, id="packet information"
+        ),
+        pytest.param(["trace/allow_unsafe_ipv6_scope:1"], {"scope": "0"}, id="scope"),
+        pytest.param(["allow/sendfd+!*"], {"passed": [0, True]}, id="sendfd"),
+        pytest.param(["allow/passfd+!*"], {"passed": [1, False]}, id="sendfd and recvfd"),
+        pytest.param(["allow/net/link+route"], {"netlink": "made"}, id="netlink"),
+        pytest.param(["allow/net/link+kobject_uevent"], {}, id="another netlink family"),
+    ],
+)  # fmt: skip
+def test_a_switch_changes_what_it_names(
+    sandbox: Guest, rules: list[str], changes: dict[str, Any]
+) -> None:
+    assert _tried(sandbox, *_ALL, *rules) == _BY_DEFAULT | changes
+
+
+def test_every_address_is_made_local(sandbox: Guest) -> None:
+    found = _tried(sandbox, *_ALL, "trace/force_local_net:1", ELSEWHERE="1")
+    assert found["elsewhere"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("switch", ["0", "1"])
+def test_netlink_answers_whether_or_not_notices_are_kept_out(sandbox: Guest, switch: str) -> None:
+    rules = ("allow/net/link+route", f"trace/allow_unsafe_netlink:{switch}")
+    found = _tried(sandbox, *_ALL, *rules, ROUTES="1")
+    assert found["notices"] == "answered"
+
+
+_SAFE_BIND = """
+import errno, json, os, socket
+found = {}
+def attempt(name, call):
+    try:
+        call()
+        found[name] = "done"
+    except OSError as error:
+        found[name] = errno.errorcode[error.errno]
+def connect(family, name):
+    with socket.socket(family) as end:
+        end.connect(name)
+server = socket.create_server(("127.0.0.1", 0))
+attempt("bound", lambda: connect(2, server.getsockname()))
+attempt("other", lambda: connect(2, ("127.0.0.1", 1)))
+for name in (os.environ["WORK"] + "/sock", b"\\0madcap-%d" % os.getpid()):
+    with socket.socket(1) as listener:
+        listener.bind(name)
+        listener.listen()
+        attempt("abstract" if isinstance(name, bytes) else "path", lambda: connect(1, name))
+print(json.dumps(found))
+"""
+
+
+def test_what_was_bound_may_be_connected_to_with_safe_bind(sandbox: Guest) -> None:
+    rules = ("sandbox/net/connect:on", "deny/net/connect+any!0-65535", "deny/net/connect+/***",
+             "allow/net/bind+any!0-65535", "allow/net/bind+@*")  # fmt: skip
+    refused = _found(sandbox, _SAFE_BIND, *rules)
+    assert set(refused.values()) == {"ECONNREFUSED"}
+    allowed = _found(sandbox, _SAFE_BIND, *rules, "trace/allow_safe_bind:1")
+    assert allowed == {"bound": "done", "other": "ECONNREFUSED", "path": "done", "abstract": "done"}

@@ -127,20 +127,26 @@ def _stream(req: Request, socket: Socket, payload: Payload, flags: int, send: Se
                 return total
             raise
         total += sent
+        flags &= ~s.MSG_FASTOPEN  # It is connected now.
         if sent < got or got < wanted or total == size:
             return total
 
 
 def _piece(req: Request, socket: Socket, flags: int, send: Send, address: int, size: int) -> int:
-    """Send one piece; less than all of it where a signal or a time-out came, or nobody waits."""
+    """Send one piece; less than all of it where a signal or a time-out came, or nobody waits.
+
+    A send that connects is made once: it would go on connecting if it did not wait.
+    """
     sent = 0
-    try:
-        sent = send(address, size, flags | s.MSG_NOSIGNAL | s.MSG_DONTWAIT)
-    except OSError as error:
-        if error.errno != errno.EAGAIN or flags & s.MSG_DONTWAIT or socket.nonblocking:
-            raise
-    if sent == size or flags & s.MSG_DONTWAIT or socket.nonblocking:
-        return sent
+    waits = not flags & s.MSG_DONTWAIT and not socket.nonblocking
+    if not waits or not flags & s.MSG_FASTOPEN:
+        try:
+            sent = send(address, size, flags | s.MSG_NOSIGNAL | s.MSG_DONTWAIT)
+        except OSError as error:
+            if error.errno != errno.EAGAIN or not waits:
+                raise
+        if sent == size or not waits:
+            return sent
     restartable = socket.restarts(s.SO_SNDTIMEO)
     own, at, left = flags | s.MSG_NOSIGNAL, address + sent, size - sent
     try:
