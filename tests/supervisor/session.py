@@ -33,7 +33,7 @@ class Session:
     def descriptors(self) -> list[str]:
         """Return what the descriptors of every thread of the supervisor refer to, sorted.
 
-        Without pidfds: the tracer and an emulator each keep that of the thread they served last.
+        Without pidfds: an emulator keeps that of the thread it served last.
         """
         found = []
         for task in (self.directory / "task").iterdir():
@@ -45,7 +45,7 @@ class Session:
         return sorted(name for name in found if "[pidfd]" not in name)
 
     def pidfds(self) -> int:
-        """Return how many pidfds the tracer and the emulators have open."""
+        """Return how many pidfds the supervisor has open."""
         entries = [os.readlink(entry) for entry in (self.directory / "fd").iterdir()]
         return sum("[pidfd]" in name for name in entries)
 
