@@ -94,6 +94,7 @@ def _read_link(pid: int, name: bytes) -> bytes | None:
 # The supervisor puts functions here that its own threads are allowed to use.
 read_proc: Callable[[int, bytes], bytes | None] = _read_proc
 read_link: Callable[[int, bytes], bytes | None] = _read_link
+describe: Callable[[int], dict[str, object]] | None = None
 
 
 def parse_level(word: str) -> int | None:
@@ -368,6 +369,11 @@ def _complete(
         identity = os.urandom(32).hex()
     if _alias[0] != os.getpid():
         _alias = (os.getpid(), alias(os.getpid()))
+    if verbose >= 3 and req is None and describe is not None and pid > 0:
+        try:
+            req = describe(pid)
+        except (OSError, ValueError):
+            req = None  # The process is gone.
     full = req is not None and verbose >= 3
     known: dict[str, object] = {"id": identity, "hid": _alias[1], "syd": _thread.get_native_id()}
     known.update(record)

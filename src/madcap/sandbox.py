@@ -144,6 +144,8 @@ def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
         names.append("kernel.checksum")
     if conditions.moves:
         names += ["policy.address", "policy.domains", "policy.report"]
+    if conditions.unlocked:
+        names.append("kernel.loading")
     for name in names:
         __import__(f"madcap.{name}")
     if conditions.readable:
@@ -262,6 +264,10 @@ def _supervise(
     _raise_limits()
     events.read_proc = lambda pid, name: _read_proc(host, pid, name)
     events.read_link = lambda pid, name: _read_link(host, pid, name)
+    if host.sandbox.verbose >= 3 or not host.sandbox.locked:
+        from madcap.kernel.describe import describe
+
+        events.describe = lambda pid: describe(host.proc, pid)
     seccomp.set_sync_wake_up(host.listener)
     catch_quietly(SIGALRM)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, (SIGALRM,))

@@ -56,8 +56,11 @@ def _judge(req: Request, keyword: bytes, denied: int, wanted: int = C.CREATE) ->
         "cap": capabilities(verdict[1]),
         "act": A.NAMES[verdict[0]],
         "sys": req.name,
-        "path": keyword,
     }
+    if req.name == "memfd_create":
+        record.update(err=denied, path=keyword, args=list(req.args))
+    else:
+        record["path"] = keyword
     req.alive()
     outcome(req, verdict, denied, record, keyword)
 

@@ -314,13 +314,13 @@ def _record(req: Request, target: Target, how: How, name: bytes, kind: int) -> d
         rflags.append("must-path")
     elif flags & F.O_EXCL:
         rflags.append("miss-last")
-    if shown & OPEN.NOFOLLOW:
+    if shown & OPEN.NOFOLLOW or (flags & F.O_CREAT and flags & F.O_EXCL):
         rflags.append("no-follow")
-    record: dict[str, object] = {
-        "fs": name_of(filesystem_type(pin, req.scratch)),
-        "path": name,
-        "mode": how.mode,
-    }
+    record: dict[str, object] = {}
+    if req.policy.enabled & C.FS:
+        record["fs"] = name_of(filesystem_type(pin, req.scratch))
+    record["path"] = name
+    record["mode"] = how.mode
     if kind:
         record["type"] = _TYPES.get(kind, "mfd")
     record["oflags"] = oflags

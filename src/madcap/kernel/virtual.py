@@ -10,7 +10,6 @@ import struct
 
 from madcap import events
 from madcap.errors import PolicyError
-from madcap.kernel.loading import load
 from madcap.kernel.reply import Install
 from madcap.linux._call import MACHINE
 from madcap.policy import categories as C
@@ -124,6 +123,8 @@ def _load(req: Request, what: str) -> None:
             raise OSError(errno.EBUSY, "possible only before the start")
         sandbox.include_profile(what)
         return
+    from madcap.kernel.loading import load
+
     fd = req.descriptor(int(what))
     req.alive()
     load(sandbox, fd, _ORIGIN)

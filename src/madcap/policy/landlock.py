@@ -67,9 +67,7 @@ class Landlock:
 def command(box: Sandbox, text: str) -> bool:
     """Do ``allow/lock/LIST+ARG`` and its kin; *text* is what follows ``allow/lock/``."""
     for place, letter in enumerate(text):
-        if letter in "+^" or (letter == "-" and text[place : place + 2] != "-x"):
-            break
-        if letter == "-" and text[place + 2 : place + 3] not in ("+", "-", "^", ","):
+        if letter in "+-^" and not _is_in_name(text, place):
             break
     else:
         return False
@@ -90,6 +88,14 @@ def command(box: Sandbox, text: str) -> bool:
     else:
         _change_paths(box.landlock, names, letter, argument)
     return True
+
+
+def _is_in_name(text: str, place: int) -> bool:
+    """Tell whether the letter at *place* is the hyphen of the set ``all-x``."""
+    before = text[:place].rpartition(",")[2]
+    return before == "all" and text[place : place + 2] == "-x" and text[place + 2 :][:1] in (
+        "", ",", "+", "-", "^",
+    )  # fmt: skip
 
 
 def unknown(text: str) -> PolicyError:
