@@ -546,6 +546,8 @@ class _Walk:
         resolve = self.resolve
         self.rooted = True
         if self._depth == 0:
+            if resolve & (F.RESOLVE_BENEATH | F.RESOLVE_IN_ROOT):
+                self._search(self.fd)  # Dot-dot is looked up in it all the same.
             if resolve & F.RESOLVE_BENEATH:
                 raise OSError(errno.EXDEV, "above the start")
             if resolve & F.RESOLVE_IN_ROOT:
