@@ -186,4 +186,5 @@ def run_all(module: object, names: list[str], job: int = 0) -> None:
         os.write(1, f"{run_case(getattr(module, name), name, job)}\n".encode())
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Neither descriptors nor memory of the supervisor grow with the calls that it answers.
+
+A round makes every case of some tables, so each call in all its ways to succeed and to fail, and a
+process for each case. `--rounds 25` makes more than a million calls.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tests.support import host
+from tests.support.guest import Guest
+from tests.syscalls.tables import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TABLES = ("cases_order", "cases_descriptors", "cases_sockets", "cases_task", "cases_ipc",
+          "cases_change", "cases_closing")  # fmt: skip
+SWITCHES = (
+    "sandbox/all:on", "sandbox/lock,mem,pid,proxy,pty,uring,tpe,force,ioctl:off",
+    "trace/allow_unsafe_memfd:1", "trace/allow_unsafe_shm:1", "trace/allow_unsafe_msgqueue:1",
+    "rlimit/msgqueue:off",
+)  # fmt: skip
+WARM = 1  # Rounds until everything is loaded and every buffer has the size it needs.
+ROOM = 1024  # What the allocator may take more, in KiB.
+
+pytestmark = [
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="needs root: nobody else may look at the supervisor"
+    ),
+    pytest.mark.timeout(900),
+]
+
+
+class State(NamedTuple):
+    """What a process holds: its descriptors, sorted, and its memory in KiB."""
+
+    descriptors: list[str]
+    memory: int
+
+
+def state(pid: int) -> State:
+    """Return what process *pid* holds now."""
+    directory = f"/proc/{pid}/fd"
+    found = []
+    for number in os.listdir(directory):
+        try:
+            found.append(os.readlink(f"{directory}/{number}"))
+        except FileNotFoundError:
+            continue
+    with open(f"/proc/{pid}/status") as status:
+        lines = dict(line.split(":", 1) for line in status)
+    return State(sorted(found), int(lines["RssAnon"].split()[0]))
+
+
+@pytest.fixture
+def process(installation: host.Installation, target: str) -> Iterator[Any]:
+    guest = Guest("madcap", host.ordinary_user(), installation, target)
+    guest.fresh_work()
+    program = str(installation.guest / "many_calls.py")
+    words = [host.PYTHON, "-I", "-S", program, *TABLES]
+    options: dict[str, Any] = dict(guest.identity.spawn_options())
+    with subprocess.Popen(
+        guest.command(words, SWITCHES, RULES), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, cwd=guest.work, env=guest.environment(), text=True,
+        start_new_session=True, umask=0o022, **options,
+    ) as started:  # fmt: skip
+        yield started
+        started.stdin.close()  # type: ignore[union-attr]
+        assert started.wait(30) == 0
+    guest.close()
+
+
+def test_the_supervisor_holds_no_more_after_many_calls(
+    process: Any, request: pytest.FixtureRequest
+) -> None:
+    rounds = max(request.config.getoption("--rounds"), WARM + 1)
+    assert process.stdout.readline() == "ready\n"
+    seen = []
+    calls = 0
+    for _ in range(rounds):
+        process.stdin.write("\n")
+        process.stdin.flush()
+        calls = int(process.stdout.readline())
+        seen.append(state(process.pid))
+        print(f"{calls} calls: {len(seen[-1].descriptors)} descriptors, {seen[-1].memory} KiB")
+    warm = seen[WARM - 1]
+    assert calls > 10_000 * rounds
+    for later in seen[WARM:]:
+        assert later.descriptors == warm.descriptors
+        assert later.memory <= warm.memory + ROOM
