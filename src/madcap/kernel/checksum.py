@@ -14,6 +14,7 @@ import os
 import zlib
 
 from madcap import events
+from madcap.kernel import digests
 from madcap.kernel.judge import carry_out
 from madcap.linux.fs import openat2
 from madcap.policy import actions as A
@@ -105,7 +106,16 @@ def _blake2(name: str, size: int) -> Callable[[], Hasher]:
     return lambda: getattr(hashlib, name)(digest_size=size)
 
 
-#: By the name of rules, what makes a digest; some exist only where OpenSSL has them.
+def _quickest(name: str, slow: Callable[[], Hasher]) -> Callable[[], Hasher]:
+    """Return what makes the digest that OpenSSL calls *name*, in Python where it has it not."""
+    try:
+        hashlib.new(name, usedforsecurity=False)
+    except ValueError:
+        return slow
+    return _named(name)
+
+
+#: By the name of rules, what makes a digest.
 _MAKERS: dict[str, Callable[[], Hasher]] = {
     **{f"blake2b-{bits}": _blake2("blake2b", bits // 8) for bits in (160, 256, 384, 512)},
     **{f"blake2s-{bits}": _blake2("blake2s", bits // 8) for bits in (128, 256)},
@@ -114,20 +124,22 @@ _MAKERS: dict[str, Callable[[], Hasher]] = {
     "crc32": Crc32,
     "crc32c": lambda: Crc(32, 0x82F63B78, 0xFFFF_FFFF, reflected=True),
     "crc64": lambda: Crc(64, 0x42F0E1EBA9EA3693, 0, reflected=False),
-    "md4": _named("md4"),
-    "rmd160": _named("ripemd160"),
-    "sm3": _named("sm3"),
-    **{name: _named("whirlpool") for name in ("wp256", "wp384", "wp512")},
+    "blake3": digests.Blake3,
+    "keccak256": lambda: digests.Keccak(32),
+    "keccak512": lambda: digests.Keccak(64),
+    "md4": _quickest("md4", digests.Md4),
+    "rmd128": lambda: digests.Ripemd(16),
+    "rmd160": _quickest("ripemd160", lambda: digests.Ripemd(20)),
+    "rmd256": lambda: digests.Ripemd(32),
+    "rmd320": lambda: digests.Ripemd(40),
+    "sm3": _quickest("sm3", digests.Sm3),
+    **dict.fromkeys(("wp256", "wp384", "wp512"), _quickest("whirlpool", digests.Whirlpool)),
 }
 
 
 def _works(name: str) -> bool:
-    """Tell whether *name* can be computed here, by trying."""
-    size = len(EMPTY[name]) // 2
-    try:
-        return _MAKERS[name]().digest()[:size].hex() == EMPTY[name]
-    except ValueError:  # Not in this OpenSSL.
-        return False
+    """Tell whether *name* is computed right here, by trying."""
+    return _MAKERS[name]().digest()[: len(EMPTY[name]) // 2].hex() == EMPTY[name]
 
 
 AVAILABLE = frozenset(name for name in _MAKERS if _works(name))
