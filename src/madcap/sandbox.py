@@ -140,6 +140,8 @@ def _preload(sandbox: Sandbox, conditions: Conditions) -> None:
     names = ["kernel.slots", "policy.fsmagic"]
     if conditions.on(categories.IOCTL):
         names.append("abi.requests")  # Names for the log.
+    if conditions.on(categories.PID):
+        names.append("supervisor.tasks")
     if conditions.on(categories.FORCE):
         names.append("kernel.checksum")
     if conditions.moves:

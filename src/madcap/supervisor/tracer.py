@@ -26,7 +26,6 @@ from madcap.policy import lock
 from madcap.supervisor.freeze import DIRECTORY, MAPPING, hold_sharers
 from madcap.supervisor.image import ExecVerifier
 from madcap.supervisor.programs import Programs
-from madcap.supervisor.tasks import limit_tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,6 +190,8 @@ class Tracer:
 
     def _forked(self, tid: int) -> None:
         if self._host.sandbox.active.pid_max:
+            from madcap.supervisor.tasks import limit_tasks  # Loaded beforehand.
+
             limit_tasks(self._host, tid, ptrace.event_message(tid), self._programs)
         ptrace.resume(tid)
 
