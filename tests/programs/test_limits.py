@@ -147,6 +147,12 @@ def test_room_for_more_tasks_is_given(sandbox: Guest) -> None:
     assert (outcome.status, outcome.out) == (0, b"before\ninside\nafter\n"), outcome
 
 
+def test_a_limit_that_is_set_where_the_category_is_off_changes_nothing(sandbox: Guest) -> None:
+    script = "test -c /dev/syd/pid/max:2 && test -c /dev/syd/mem/max:1 && " + FORK
+    outcome = sandbox.run("/bin/sh", "-c", script, rules=[*FREE, "lock:off"], profile=None)
+    assert (outcome.status, outcome.out) == (0, b"before\ninside\nafter\n"), outcome
+
+
 def test_tasks_are_not_limited_where_nobody_sees_them_come(sandbox: Guest) -> None:
     rules = [*FREE, UNTRACED, "pid/max:100000"]
     outcome = sandbox.run("/bin/echo", "ran", rules=rules, profile=None, log_apart=False)

@@ -189,7 +189,8 @@ class Tracer:
             ptrace.resume(tid)
 
     def _forked(self, tid: int) -> None:
-        if self._host.sandbox.active.pid_max:
+        policy = self._host.sandbox.active
+        if policy.pid_max and policy.enabled & C.PID:
             from madcap.supervisor.tasks import limit_tasks  # Loaded beforehand.
 
             limit_tasks(self._host, tid, ptrace.event_message(tid), self._programs)
