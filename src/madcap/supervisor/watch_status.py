@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from madcap.supervisor.watch import Entry, World
 
 _CRITICAL = (EMFILE, ENFILE, ENOMEM)
+#: Processes remembered. Without a tracer nobody says that one has ended; the oldest goes first.
+_MOST = 4096
 _LINES = (b"Tgid", b"SigPnd", b"ShdPnd", b"SigBlk", b"SigCgt")
 
 
@@ -76,6 +78,8 @@ class StatusWatch:
             known = known | bit if restarts else known & ~bit
             if known:
                 self._restarting[process] = known
+                if len(self._restarting) > _MOST:
+                    del self._restarting[next(iter(self._restarting))]
             else:
                 self._restarting.pop(process, None)
 

@@ -110,6 +110,13 @@ def test_actions_belong_to_one_process_and_end_with_it(
     assert world.rounds(rules, [one]) == [1]
 
 
+def test_the_oldest_process_is_forgotten_when_there_are_too_many(rules: StatusWatch) -> None:
+    for process in range(1, 5001):
+        rules.action(process, 10, restarts=True)
+    assert len(rules._restarting) == 4096
+    assert min(rules._restarting) == 905
+
+
 def test_a_guest_is_gone_with_its_notification(world: FakeWorld, rules: StatusWatch) -> None:
     entry = world.block(1)
     world.rounds(rules, [entry])
