@@ -11,7 +11,8 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.change import forced_mode
 from madcap.kernel.judge import admit, owns
-from madcap.kernel.lookup import EMPTY, FOLLOW, Target, descriptor_name, lookup
+from madcap.kernel.lookup import lookup
+from madcap.kernel.target import EMPTY, FOLLOW, Target, descriptor_name
 from madcap.linux import fs
 from madcap.policy import categories as C
 

@@ -9,16 +9,8 @@ import os
 from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.judge import admit
-from madcap.kernel.lookup import (
-    BASE,
-    EMPTY,
-    FOLLOW,
-    MAY,
-    MISS,
-    Target,
-    from_descriptor,
-    lookup,
-)
+from madcap.kernel.lookup import from_descriptor, lookup
+from madcap.kernel.target import BASE, EMPTY, FOLLOW, MAY, MISS, Target
 from madcap.linux import fs
 from madcap.policy import categories as C
 

@@ -7,8 +7,8 @@ import errno
 import os
 import struct
 
-from madcap.kernel.lookup import descriptor_name, subject
 from madcap.kernel.names import is_safe_name
+from madcap.kernel.target import descriptor_name, subject
 from madcap.linux import fs
 from madcap.linux._call import Buffer, bind, c_int, c_ulong, c_void_p
 from madcap.policy import actions as A

@@ -17,17 +17,18 @@ from madcap.abi import flags as F
 from madcap.kernel import elf, formats, moves, trust
 from madcap.kernel.crashes import tell
 from madcap.kernel.judge import admit, carry_out, hide_device, require
-from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
+from madcap.kernel.lookup import from_descriptor, lookup
 from madcap.kernel.reply import Continue
+from madcap.kernel.target import EMPTY, FOLLOW, subject
 from madcap.linux import fs
 from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.host import Host
-    from madcap.kernel.lookup import Target
     from madcap.kernel.reply import Reply
     from madcap.kernel.request import Request
+    from madcap.kernel.target import Target
 
 _CONTINUE = Continue("the image is verified at the exec stop before any of it runs")
 _UNVERIFIED = Continue("trace/allow_unsafe_ptrace gives up the check at the call's stop")

@@ -8,14 +8,14 @@ import os
 
 from madcap import events
 from madcap.abi import flags as F
-from madcap.kernel.lookup import subject
+from madcap.kernel.target import subject
 from madcap.policy import actions as A
 from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from madcap.kernel.lookup import Target
     from madcap.kernel.request import Request
+    from madcap.kernel.target import Target
     from madcap.policy.domain import Domain, Verdict
 
 _SIGNALS = {A.STOP: 19, A.ABORT: 6, A.KILL: 9}

@@ -16,7 +16,7 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel import elf, formats, trust
 from madcap.kernel.judge import require
-from madcap.kernel.lookup import descriptor_name, subject
+from madcap.kernel.target import descriptor_name, subject
 from madcap.linux.fs import filesystem_type
 from madcap.linux.process import query_mapping, read_file
 from madcap.policy import categories as C

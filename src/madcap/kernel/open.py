@@ -19,10 +19,11 @@ from madcap.kernel import substitute, virtual
 from madcap.kernel.change import forced_mode, under_umask
 from madcap.kernel.host import OPEN
 from madcap.kernel.judge import capabilities, hide_device, outcome
-from madcap.kernel.lookup import BASE, FOLLOW, MAY, MISS, Target, lookup, subject
+from madcap.kernel.lookup import lookup
 from madcap.kernel.procfs import refuse_elsewhere
 from madcap.kernel.reply import Continue, Install
 from madcap.kernel.stat import masked_fd
+from madcap.kernel.target import BASE, FOLLOW, MAY, MISS, Target, subject
 from madcap.linux.fs import filesystem_type, openat2
 from madcap.policy import actions as A
 from madcap.policy import categories as C

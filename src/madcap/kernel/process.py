@@ -193,7 +193,8 @@ def sys_sysinfo(req: Request) -> int:
 def sys_chroot(req: Request) -> int:
     """chroot(2): no root changes; from now on every path is ENOENT for the whole sandbox."""
     from madcap.kernel.judge import admit
-    from madcap.kernel.lookup import FOLLOW, lookup
+    from madcap.kernel.lookup import lookup
+    from madcap.kernel.target import FOLLOW
     from madcap.policy import categories as C
 
     target = lookup(req, -100, req.path(0), FOLLOW)

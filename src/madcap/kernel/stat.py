@@ -10,8 +10,9 @@ import struct
 from madcap.abi import flags as F
 from madcap.kernel import virtual
 from madcap.kernel.judge import admit, hide_device, require
-from madcap.kernel.lookup import EMPTY, FOLLOW, from_descriptor, lookup, subject
+from madcap.kernel.lookup import from_descriptor, lookup
 from madcap.kernel.request import RESULT
+from madcap.kernel.target import EMPTY, FOLLOW, subject
 from madcap.linux import fs
 from madcap.linux._call import MACHINE
 from madcap.policy import actions as A
@@ -19,8 +20,8 @@ from madcap.policy import categories as C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from madcap.kernel.lookup import Target
     from madcap.kernel.request import Request
+    from madcap.kernel.target import Target
 
 _STAT_SIZE = 128 if MACHINE == "aarch64" else 144
 _STAT_MODE = RESULT + (16 if MACHINE == "aarch64" else 24)

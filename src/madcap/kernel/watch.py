@@ -9,7 +9,8 @@ import os
 from madcap.abi import flags as F
 from madcap.kernel.attr import open_descriptor
 from madcap.kernel.judge import admit
-from madcap.kernel.lookup import FOLLOW, Target, lookup
+from madcap.kernel.lookup import lookup
+from madcap.kernel.target import FOLLOW, Target
 from madcap.linux._call import bind, c_char_p, c_int, c_uint, c_ulong
 from madcap.policy import categories as C
 

@@ -13,8 +13,9 @@ import struct
 from madcap.abi import flags as F
 from madcap.kernel.attr import open_descriptor
 from madcap.kernel.judge import admit
-from madcap.kernel.lookup import EMPTY, FOLLOW, Target, lookup, subject
+from madcap.kernel.lookup import lookup
 from madcap.kernel.stat import masked_fd
+from madcap.kernel.target import EMPTY, FOLLOW, Target, subject
 from madcap.kernel.virtual import may_command
 from madcap.linux._call import Buffer, bind, c_char_p, c_int, c_ulong, c_void_p
 from madcap.policy import categories as C

@@ -14,10 +14,11 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel import mapping, moves
 from madcap.kernel.judge import Panic, admit
-from madcap.kernel.lookup import FOLLOW, Target, descriptor_name, lookup, subject
+from madcap.kernel.lookup import lookup
 from madcap.kernel.memory import require_room
 from madcap.kernel.reply import Gone
 from madcap.kernel.request import Request
+from madcap.kernel.target import FOLLOW, Target, descriptor_name, subject
 from madcap.linux import ptrace
 from madcap.linux._call import NUMBERS
 from madcap.linux.fs import openat2

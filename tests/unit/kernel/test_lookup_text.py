@@ -8,7 +8,7 @@ import posixpath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madcap.kernel.lookup import _is_clean
+from madcap.kernel.at_once import is_clean
 
 parts = st.lists(st.sampled_from([b"", b".", b"..", b"a", b".b", b"..c", b"d."]), max_size=6)
 
@@ -23,4 +23,4 @@ def test_clean_paths_are_those_that_normalising_leaves_alone(
     expected = posixpath.normpath(path) == path and b".." not in path.split(b"/")
     if path == b"." or path.startswith(b"//"):  # POSIX leaves two slashes at the start alone.
         expected = False
-    assert _is_clean(path) == expected
+    assert is_clean(path) == expected

@@ -9,10 +9,11 @@ import os
 from madcap.abi import flags as F
 from madcap.kernel import moves
 from madcap.kernel.change import under_umask
-from madcap.kernel.lookup import MISS, lookup, subject
+from madcap.kernel.lookup import lookup
 from madcap.kernel.net import address as a
 from madcap.kernel.net import endpoint, peers, verdicts
 from madcap.kernel.net.names import NAMES, encode
+from madcap.kernel.target import MISS, subject
 from madcap.linux import fs
 from madcap.linux import socket as s
 from madcap.policy import categories as C

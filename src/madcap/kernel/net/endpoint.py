@@ -14,9 +14,10 @@ import os
 
 from madcap.abi import flags as F
 from madcap.kernel import moves
-from madcap.kernel.lookup import FOLLOW, Target, lookup, subject
+from madcap.kernel.lookup import lookup
 from madcap.kernel.net import address as a
 from madcap.kernel.net import peers, verdicts
+from madcap.kernel.target import FOLLOW, Target, subject
 from madcap.linux import socket as s
 from madcap.policy import categories as C
 

@@ -18,10 +18,10 @@ from madcap.linux.process import read_file, status_field
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from madcap.kernel.lookup import Target
     from madcap.kernel.net.endpoint import Socket
     from madcap.kernel.net.names import Place
     from madcap.kernel.request import Request
+    from madcap.kernel.target import Target
 
 _MOST = 8192
 

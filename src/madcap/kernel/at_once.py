@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The short road to an object: one call that opens a path without links, and what it is named.
+
+Each function returns None where the path has to be walked instead (walk.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from madcap.abi import flags as F
+from madcap.kernel.procfs import refuse_elsewhere
+from madcap.kernel.target import (
+    BASE,
+    DIRECTORY_HOW,
+    FOLLOW,
+    FOLLOW_HOW,
+    MAY,
+    MISS,
+    NOFOLLOW_HOW,
+    Target,
+)
+from madcap.linux._call import get_errno
+from madcap.linux.fs import open_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from madcap.kernel.request import Request
+
+
+def is_clean(path: bytes) -> bool:
+    """Tell whether *path*, if it has no links, is canonical below its start."""
+    if path[-1] == 0x2F or b"//" in path:
+        return False
+    if b"/." in path and (b"/./" in path or b"/../" in path or path.endswith((b"/.", b"/.."))):
+        return False
+    return path[0] != 0x2E or not (path in (b".", b"..") or path.startswith((b"./", b"../")))
+
+
+def at_once(req: Request, start: int, prefix: bytes, path: bytes, how: int) -> Target | None:
+    """Open *path* in one call, or return None where it has to be walked.
+
+    *prefix* is the canonical name of *start*, b"" for the root.
+    """
+    fd = _open(req, start, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW)
+    if fd < 0:
+        return None
+    name = b""
+    if is_clean(path):
+        name = path if path[0] == 0x2F else prefix + b"/" + path
+    return _named(req, fd, name, path)
+
+
+def from_here(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
+    """Open the relative *path* in one call, or return None where it has to be walked.
+
+    This thread goes to the caller's directory itself: that is half as dear as to hold a descriptor
+    of it and to ask /proc for its name. Whatever is found at /proc, the name is the kernel's.
+    """
+    if not _go(req, dirfd):
+        return None  # The walk finds out why.
+    fd = _open(req, F.AT_FDCWD, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW)
+    if fd < 0:
+        return None
+    name = b""
+    if is_clean(path):
+        try:
+            prefix = os.getcwdb()
+        except OSError:
+            return None  # A deleted directory.
+        name = prefix + b"/" + path if prefix != b"/" else b"/" + path
+    return _named(req, fd, name, path)
+
+
+def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
+    """Pin the directory and the name that *path* ends in, or return None where it has to be walked.
+
+    The way to the directory is opened in one call.
+    """
+    if not is_clean(path):
+        return None
+    head, _, base = path.rpartition(b"/")
+    if path[0] == 0x2F:
+        parent, above = req.host.root, head
+        if head:
+            parent = _open(req, parent, head, DIRECTORY_HOW)
+    else:
+        if not _go(req, dirfd):
+            return None
+        parent = _open(req, F.AT_FDCWD, head or b".", DIRECTORY_HOW)
+        try:
+            above = os.getcwdb()
+        except OSError:
+            return None
+        if above == b"/":
+            above = b"/" + head if head else b""
+        elif head:
+            above += b"/" + head
+        if above[:1] not in (b"/", b""):
+            return None
+    if parent < 0 or above == b"/proc" or above[:6] == b"/proc/":
+        return None
+    name = above + b"/" + base
+    fd = open_with(parent, base, NOFOLLOW_HOW)
+    if fd < 0:
+        if get_errno() != errno.ENOENT or not how & (MAY | MISS):
+            return None
+        target = Target(-1, name)
+    else:
+        req.own(fd)
+        target = Target(fd, name)
+        if req.host.procs_elsewhere:
+            refuse_elsewhere(req, target.st.st_dev, name, fd)
+        if how & MISS:
+            raise OSError(errno.EEXIST, "exists")
+        if how & FOLLOW and not how & BASE and target.type == F.S_IFLNK:
+            return None
+    target.parent = parent
+    target.base = base
+    return target
+
+
+def _go(req: Request, dirfd: int) -> bool:
+    """Go to the caller's directory *dirfd*; False where that isn't one or can't be entered."""
+    if dirfd == F.AT_FDCWD:
+        here = b"/proc/%d/cwd" % req.tid
+    elif dirfd >= 0:
+        here = b"/proc/%d/fd/%d" % (req.tid, dirfd)
+    else:
+        raise OSError(errno.EBADF, "bad descriptor")
+    try:
+        os.chdir(here)
+    except OSError:
+        return False
+    return True
+
+
+def _open(req: Request, start: int, path: bytes, how: bytes) -> int:
+    """Open *path*, which leads over no link, below *start*; -1 where there is one."""
+    fd = open_with(start, path, how)
+    if fd >= 0:
+        return req.own(fd)
+    error = get_errno()
+    if error != errno.ELOOP:
+        raise OSError(error, "lookup")
+    return -1
+
+
+def _named(req: Request, fd: int, name: bytes, path: bytes) -> Target | None:
+    """Return the target for *fd*, to which *path* led; the kernel is asked where *name* is b"".
+
+    None for what is in /proc: the walk tells whose entry that is and what its links mean.
+    """
+    if not name:
+        name = req.link_text(fd)
+        if name.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
+            name = name[:-10]
+    if name[:6] == b"/proc/" and (name[6:7].isdigit() or name[6:7] in b"st"):
+        return None
+    if name[:1] != b"/":
+        raise OSError(errno.ENOENT, "unreachable")
+    target = Target(fd, name)
+    if req.host.procs_elsewhere:
+        refuse_elsewhere(req, target.st.st_dev, name, fd)
+    target.directory = path[-1] == 0x2F
+    return target
