@@ -13,7 +13,7 @@ from madcap.policy.values import boolean, field, invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Final, NoReturn
 
     from madcap.policy.domain import Domain
     from madcap.policy.sandbox import Sandbox
@@ -27,6 +27,7 @@ REFUSED_DEFAULTS: Final = {
     "mem": (actions.ALLOW,),
     "pid": (actions.ALLOW, actions.DENY, actions.PANIC),
 }
+STARTUP_ONLY: Final = categories.LOCK | categories.PROXY | categories.PTY | categories.URING
 LOCK_DEFAULTS: Final = (actions.KILL, actions.DENY, actions.WARN)
 
 # Sets whose name goes on after a hyphen, which elsewhere is the operator of removal.
@@ -148,6 +149,8 @@ def rule(box: Sandbox, word: str, text: str) -> None:
     mask, operator, pattern = _parse(text)
     field(pattern)
     box.require_unlocked()
+    if mask & ~categories.RULES:
+        _refuse_list(box, action, operator, mask & ~categories.RULES)
     require_action(box, action, operator)
     if not mask & ~categories.NETWORK:
         from madcap.policy import address
@@ -156,6 +159,16 @@ def rule(box: Sandbox, word: str, text: str) -> None:
             return
         pattern = address.unix_pattern(box, pattern)
     name_rule(box, action, mask, operator, box.expand(pattern))
+
+
+def _refuse_list(box: Sandbox, action: int, operator: str, mask: int) -> NoReturn:
+    """Raise the error for a rule about the categories *mask*, which have no such rules."""
+    if box.running and mask & STARTUP_ONLY:
+        raise PolicyError(EBUSY, "proxy, pty, uring and lock are set before the sandbox starts")
+    if not mask & categories.IOCTL:
+        require_action(box, action, operator)
+    names = ", ".join(categories.names_of(mask))
+    raise PolicyError(EINVAL, f"{names}: no rules with patterns here")
 
 
 def _startup_rule(box: Sandbox, text: str) -> bool:
@@ -211,9 +224,6 @@ def _hyphenated(text: str, index: int) -> bool:
 
 
 def _checked(mask: int, operator: str, pattern: str) -> tuple[int, str, str]:
-    if mask & ~categories.RULES:
-        names = ", ".join(categories.names_of(mask & ~categories.RULES))
-        raise PolicyError(EINVAL, f"{names}: no rules with patterns here")
     if not pattern:
         raise PolicyError(EINVAL, "empty pattern", expected="a pattern after the operator")
     return mask, operator, pattern

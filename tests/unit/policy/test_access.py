@@ -380,3 +380,27 @@ def test_defaults_are_looked_at_in_the_order_of_the_categories(
         box.execute(command)
     assert caught.value.errno == error
     assert box.active.defaults == before
+
+
+@pytest.mark.parametrize(
+    ("lock", "running", "command", "error"),
+    [
+        ("off", True, "allow/lock+/x", errno.EBUSY),
+        ("off", True, "deny/read,uring^/x", errno.EBUSY),
+        ("off", False, "allow/lock+/x", errno.EINVAL),
+        ("off", True, "allow/mem+/x", errno.EINVAL),
+        ("drop", True, "allow/mem+/x", errno.EPERM),
+        ("drop", True, "deny/mem+/x", errno.EINVAL),
+        ("drop", True, "deny/mem-/x", errno.EPERM),
+        ("drop", False, "allow/read,ioctl+/x", errno.EINVAL),
+    ],
+)
+def test_rule_about_a_category_without_rules_is_refused(
+    lock: str, running: bool, command: str, error: int
+) -> None:
+    box = sandbox.Sandbox({})
+    box.execute(f"lock:{lock}")
+    box.running = running
+    with pytest.raises(PolicyError) as caught:
+        box.execute(command)
+    assert caught.value.errno == error
