@@ -147,3 +147,20 @@ def case_a_watch_sees_the_end_of_what_is_removed(t: Tree) -> object:
         os.rename(names[1], b"over")
 
     return tries(attempt)
+
+
+def case_a_directory_that_was_left_is_gone_when_removed(t: Tree) -> object:
+    """Who looks up names for the caller must not stay where the caller has been."""
+    watch = t("inotify_init1", os.O_NONBLOCK)
+    place = t.root + b"/place"
+
+    def attempt() -> None:
+        os.mkdir(place)
+        os.chdir(place)
+        t("access", b"absent", 0)
+        os.chdir(t.root)
+        t("inotify_add_watch", watch, place, 0x400)  # IN_DELETE_SELF
+        os.rmdir(place)
+        os.read(watch, 4096)
+
+    return tries(attempt)

@@ -165,8 +165,14 @@ def _rmdir(req: Request, dirfd: int, path: bytes) -> int:
         raise OSError(errno.ENOTDIR, "not a directory")
     _not_in_proc(target)
     admit(req, target, C.RMDIR)
-    req.shares = True
+    _let_go(req)
     return fs.unlinkat(target.parent, target.base, F.AT_REMOVEDIR)
+
+
+def _let_go(req: Request) -> None:
+    """See that what is removed is gone when the caller is answered: this thread may be in it."""
+    req.shares = True
+    os.fchdir(req.host.root)
 
 
 def _may_remove(target: Target) -> None:
@@ -236,7 +242,7 @@ def _rename(req: Request, olddir: int, old: int, newdir: int, new: int, flags: i
     admit(req, target, wanted)
     _pinned(source)
     _pinned(target)
-    req.shares = True
+    _let_go(req)
     return fs.renameat2(source.parent, source.base, target.parent, target.base, flags)
 
 
