@@ -20,7 +20,19 @@ from madcap.abi import flags as F
 from madcap.linux.fs import openat2
 from madcap.linux.process import close_range, read_file, status_field, tgkill, unshare
 from madcap.linux.seccomp import id_valid
-from madcap.supervisor.watch import Entry, StateWatch, close_all, numbers, pace
+from madcap.supervisor.watch import (
+    ASK,
+    BRISK,
+    CALM_AFTER,
+    MANY,
+    SLOWEST,
+    Entry,
+    StateWatch,
+    close_all,
+    numbers,
+    pace,
+    queued,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +106,9 @@ class Interrupter:
     def run(self) -> None:
         """The thread's life: sleep while nothing is registered, else look at each entry."""
         known: list[Entry] = []
-        cost = 0.0
+        cost = due = 0.0
+        count = b""
+        own = openat2(self._host.proc, b"self/status", os.O_RDONLY)
         while True:
             now = self.now()
             with self._lock:
@@ -105,15 +119,24 @@ class Interrupter:
             if idle:
                 self._wake.acquire()
                 self._changed = self.now()
-            else:
-                start = time.thread_time()
-                close_all(self, ended)
-                self.watch.round(entries)
-                cost = time.thread_time() - start
-                if entries != known:
-                    self._changed = now
-                    known = entries
-            time.sleep(pace(now - self._changed, cost))
+                time.sleep(BRISK)
+                continue
+            close_all(self, ended)
+            calm = now - self._changed > CALM_AFTER and entries == known
+            asks = calm and len(entries) >= MANY
+            if asks:
+                before, count = count, queued(self.read(own))
+                if count == before and now < due:
+                    time.sleep(ASK)
+                    continue
+            start = time.thread_time()
+            self.watch.round(entries)
+            cost = time.thread_time() - start
+            due = now + SLOWEST
+            if entries != known:
+                self._changed = now
+                known = entries
+            time.sleep(ASK if asks else pace(now - self._changed, cost))
 
     # The world of the watch
 

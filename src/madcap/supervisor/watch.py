@@ -60,6 +60,8 @@ BRISK = 0.001  # Seconds between two rounds while things happen,
 CALM = 0.003  # where nothing happened for
 CALM_AFTER = 1.0  # this long,
 SLOWEST = 0.008  # and at most, however many calls are blocked.
+#: From this many calls on, it is cheaper to ask whether any signal is queued: every so often.
+MANY, ASK = 8, 0.002
 #: Up to that, a round is followed by this many times its own length of sleep: it takes a fifth of
 #: a CPU at most, a tenth where nothing happens.
 BRISK_REST, CALM_REST = 4, 9
@@ -121,6 +123,17 @@ def pace(quiet: float, cost: float) -> float:
     if quiet < CALM_AFTER:
         return min(max(BRISK, cost * BRISK_REST), SLOWEST)
     return min(max(CALM, cost * CALM_REST), SLOWEST)
+
+
+def queued(text: bytes) -> bytes:
+    """Return how many signals are queued for the user of a process, by its status *text*.
+
+    That count (SigQ, proc_pid_status(5)) grows with nearly every signal that is sent to a process
+    of the user. Not with those of timer_create(2), nor does it tell one that came from one that
+    went: it is a hint to look at once.
+    """
+    start = text.find(b"\nSigQ:\t") + 7
+    return text[start : text.find(b"/", start)]
 
 
 def close_all(world: World, entries: Iterable[Entry]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.supervisor.world import FakeWorld
 
 from madcap.supervisor import watch
-from madcap.supervisor.watch import StateWatch, close_all, pace, state_of
+from madcap.supervisor.watch import StateWatch, close_all, pace, queued, state_of
 
 
 @pytest.fixture
@@ -183,3 +183,10 @@ def test_rounds_take_a_fifth_or_a_tenth_of_a_cpu_at_most_up_to_a_limit() -> None
     assert pace(quiet=0.0, cost=0.0005) == pytest.approx(0.002)
     assert pace(quiet=5.0, cost=0.0005) == pytest.approx(0.0045)
     assert pace(quiet=0.0, cost=1.0) == pace(quiet=5.0, cost=1.0) == watch.SLOWEST
+
+
+def test_the_number_of_queued_signals_is_found(world: FakeWorld) -> None:
+    world.block(1)
+    assert queued(world.tasks[1001].file(b"status")) == b"0"
+    with open("/proc/self/status", "rb") as file:
+        assert queued(file.read(1408)).isdigit()
