@@ -122,6 +122,10 @@ class Interrupter:
                 time.sleep(BRISK)
                 continue
             close_all(self, ended)
+            for entry in entries:
+                relieve, entry.relieve = entry.relieve, None
+                if relieve is not None:
+                    relieve(entry.emulator)
             calm = now - self._changed > CALM_AFTER and entries == known
             asks = calm and len(entries) >= MANY
             if asks:

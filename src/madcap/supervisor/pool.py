@@ -60,7 +60,7 @@ class Pool:
     """
 
     __slots__ = (
-        "_confine", "_core", "_count", "_handlers", "_host", "_idle", "_interrupter",
+        "_brief", "_confine", "_core", "_count", "_handlers", "_host", "_idle", "_interrupter",
         "_limit", "_lock", "_receiver", "_workers",
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class Pool:
         self._idle: list[Worker] = []  # The last to come is the first to go on.
         self._receiver = Worker()
         self._count = 0
+        self._brief = 0  # Calls that may block, but so rarely that nothing was handed over.
 
     def start(self) -> None:
         """Start the first emulator; returns once it is confined and about to receive."""
@@ -140,7 +141,7 @@ class Pool:
         while not worker.baton.acquire(True, patience):
             with self._lock:
                 patience = -1  # One of those that stay, or somebody handed over just now.
-                if self._count > self._core and worker in self._idle:
+                if self._count > self._core and not self._brief and worker in self._idle:
                     self._idle.remove(worker)
                     self._count -= 1
                     return False
@@ -151,6 +152,20 @@ class Pool:
         poll = select.poll()
         poll.register(listener, 0)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def _spare(self) -> bool:
+        """Have somebody stand by while this thread blocks; False where nobody has nothing to do."""
+        with self._lock:
+            if self._idle:
+                self._brief += 1
+            return bool(self._idle)
+
+    def _relieve(self, emulator: int) -> None:
+        """Let another one receive in place of the thread *emulator*, which blocks after all."""
+        with self._lock:
+            if self._idle and self._receiver is self._workers.get(emulator):
+                self._receiver = self._idle.pop()
+                self._receiver.baton.release()
 
     def _hand_over(self, worker: Worker) -> bool:
         """See to it that another thread receives; return False where *worker* is the last.
@@ -187,20 +202,28 @@ class Pool:
                 pause = min(pause * 2, _BACK_OFF_MOST)
         return False
 
-    def blocking(self, req: Request, call: Callable[[], int], restartable: bool) -> int:
+    def blocking(
+        self, req: Request, call: Callable[[], int], restartable: bool, *, brief: bool = False
+    ) -> int:
         """Make *call*, which may block, for the guest of *req*; it must not repeat EINTR.
+
+        A *brief* call is over at once as a rule: only where it isn't, as the interrupter sees, does
+        another thread receive meanwhile. Handing over costs more than such a call.
 
         Raises OSError(EINTR), or Interrupted where *restartable*, when the guest was hit by a
         signal; Gone when the guest is no more.
         """
         interrupter = self._interrupter
-        if not self._reinforce():
+        brief = brief and self._spare()
+        if not brief and not self._reinforce():
             if not interrupter.watch.restarts:
                 interrupter.end_all()
             raise OSError(errno.EINTR, "no emulator is left to serve others meanwhile")
         entry = Entry(
             _thread.get_native_id(), req.id, req.tid, req.name, req.args, restartable=restartable
         )
+        if brief:
+            entry.relieve = self._relieve
         alarm = (SIGALRM,)
         interrupter.register(entry)
         try:
@@ -223,3 +246,6 @@ class Pool:
         finally:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, alarm)
             interrupter.unregister(entry)
+            if brief:
+                with self._lock:
+                    self._brief -= 1

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Protocol
 
     class World(Protocol):
@@ -76,7 +76,7 @@ class Entry:
 
     __slots__ = (
         "args", "due", "emulator", "fd", "gone", "hit", "id", "id_buffer", "manual", "name",
-        "restartable", "seen", "tid",
+        "relieve", "restartable", "seen", "tid",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +102,8 @@ class Entry:
         self.hit = False  # A signal picked the guest.
         self.gone = False  # The guest waits no more.
         self.manual = False  # The call has to end whatever the guest's state.
+        #: What to do about the emulator the first time that it is seen to be blocked.
+        self.relieve: Callable[[int], None] | None = None
 
 
 def state_of(text: bytes) -> bytes:

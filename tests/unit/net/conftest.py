@@ -39,7 +39,7 @@ class Caller:
         for command in commands:
             self.sandbox.execute(command)
         self.host = Host(self.sandbox)
-        self.host.blocking = lambda _req, call, _restartable: call()
+        self.host.blocking = lambda _req, call, _restartable, **_how: call()
         self.req = SelfRequest(self.host, CROSS_ONLY)
         self._kept: list[Any] = []
 

@@ -128,3 +128,51 @@ def test_who_is_of_the_core_stays_until_its_turn(monkeypatch: pytest.MonkeyPatch
     assert done.acquire(True, 5)
     assert returned == [True]
     assert pool._receiver is worker
+
+
+def test_nothing_is_handed_over_for_a_brief_call_while_somebody_stands_by(
+    threads: Threads,
+) -> None:
+    pool, first = made()
+    assert not pool._spare()  # Nobody is there yet.
+    other = Worker()
+    pool._idle.append(other)
+    assert pool._spare()
+    assert pool._receiver is first
+    assert (pool._brief, threads.started) == (1, [])
+
+
+def test_a_brief_call_that_blocks_is_relieved(threads: Threads) -> None:
+    pool, _ = made()
+    other = Worker()
+    pool._idle.append(other)
+    assert pool._spare()
+    pool._relieve(_thread.get_native_id())
+    assert pool._receiver is other
+    assert other.baton.acquire(False)
+    pool._relieve(_thread.get_native_id())  # Once more does nothing.
+    assert pool._receiver is other
+    assert threads.started == []
+
+
+def test_who_stands_by_for_a_brief_call_does_not_leave(
+    threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, _ = made()
+    monkeypatch.setattr(module, "IDLE", 0.001)
+    pool._count = 2
+    pool._brief = 1
+    worker = Worker()
+    rested: list[bool] = []
+
+    class Baton:
+        """Times out twice, then is handed over."""
+
+        def acquire(self, _wait: bool, _patience: float) -> bool:
+            rested.append(worker in pool._idle)
+            return len(rested) > 2
+
+    monkeypatch.setattr(worker, "baton", Baton())
+    assert pool._rest(worker)
+    assert rested == [True, True, True]
+    assert threads.started == []

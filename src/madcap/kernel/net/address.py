@@ -53,7 +53,7 @@ UNNAMED = b"!unnamed"
 
 _MAPPED = bytes(10) + b"\xff\xff"
 _LOOPBACK4 = b"\x7f\0\0\1"
-_LOOPBACK6 = bytes(15) + b"\1"
+LOOPBACK6 = bytes(15) + b"\1"
 
 
 def family_of(raw: bytes) -> int:
@@ -81,8 +81,8 @@ class Inet:
         raw, four = self.raw, len(self.ip) == 4
         if len(raw) == IN_SIZE:
             return Inet(raw[:4] + _LOOPBACK4 + raw[8:], _LOOPBACK4, self.port)
-        inside = _MAPPED + _LOOPBACK4 if four else _LOOPBACK6
-        ip = _LOOPBACK4 if four else _LOOPBACK6
+        inside = _MAPPED + _LOOPBACK4 if four else LOOPBACK6
+        ip = _LOOPBACK4 if four else LOOPBACK6
         return Inet(raw[:8] + inside + raw[24:], ip, self.port)
 
     @property
