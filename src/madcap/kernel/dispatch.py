@@ -66,10 +66,8 @@ class Dispatcher:
             # Nobody should wait for this any more. If somebody does after all, not for ever.
             self._answer(ident, 0, errno.ESRCH, 0)
         except Interrupted:
-            self._host.interrupted[req.tid] = (
-                req.number,
-                *req.args,
-            )  # Before the tracer sees the signal.
+            # Noted before the tracer can see the signal.
+            self._host.note_interrupted(req.tid, (req.number, *req.args))
             self._answer(ident, 0, F.ERESTARTSYS, 0)
         except Panic:
             self._answer(ident, 0, errno.EACCES, 0)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: The open(2) flags of this machine.
 OPEN: OpenFlags = OpenFlags(MACHINE)
 
+_MOST_INTERRUPTED = 4096
+
 
 class Host:
     """The supervisor as the handlers see it. Made before the first thread, then only read.
@@ -122,6 +124,19 @@ class Host:
         #: Called with (process, signal, restarts=...) and (process) where *by_status*.
         self.action: Callable[..., None] = _nothing
         self.forget: Callable[[int], None] = _nothing
+
+    def note_interrupted(self, tid: int, call: tuple[int, ...]) -> None:
+        """Note for the tracer that *call* of thread *tid* is answered ERESTARTSYS.
+
+        The tracer forgets it when the thread ends; where that came first, it goes with age.
+        """
+        if not self.traced:
+            return
+        calls = self.interrupted
+        calls[tid] = call
+        if len(calls) > _MOST_INTERRUPTED:
+            for old in list(calls)[: _MOST_INTERRUPTED // 2]:
+                calls.pop(old, None)
 
 
 def _nothing(*_args: object, **_options: object) -> None:
