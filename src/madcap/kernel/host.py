@@ -90,8 +90,8 @@ class Host:
         if st.st_rdev != os.makedev(1, 3) or st.st_mode & 0o170000 != 0o020000:
             raise OSError(18, "/dev/null is not the null device")
         self.listener = -1
-        #: In the idle class, the default, wake-ups stay near anyway.
-        self.pulls = "allow_unsafe_nice" in self.options
+        #: In the idle class, the default, wake-ups stay near anyway, and on one CPU all do.
+        self.pulls = "allow_unsafe_nice" in self.options and len(os.sched_getaffinity(0)) > 1
         self.eldest = 0
         self.eldest_fd = -1
         self.eldest_lives = True
