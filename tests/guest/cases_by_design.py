@@ -117,6 +117,11 @@ def case_privileged_ports(t: Tree) -> object:
     return "bound"
 
 
+def case_the_log_of_the_kernel_is_closed(t: Tree) -> object:
+    buffer = ctypes.create_string_buffer(64)
+    return [t("syslog", 10, 0, 0), t("syslog", 3, buffer, 64), t("syslog", 99, 0, 0)]
+
+
 def case_calls_that_answer_as_if_they_were_not_there(t: Tree) -> object:
     buffer = ctypes.create_string_buffer(256)
     return {

@@ -45,7 +45,7 @@ NUMBERS = {
         "mq_open": 240, "mq_unlink": 241, "rt_sigaction": 13, "socketpair": 53, "accept": 43,
         "accept4": 288, "sendmsg": 46,
         "sendmmsg": 307, "recvfrom": 45, "recvmsg": 47, "recvmmsg": 299, "getpeername": 52,
-        "getsockopt": 55, "setsockopt": 54, "uname": 63, "sysinfo": 99,
+        "getsockopt": 55, "setsockopt": 54, "uname": 63, "sysinfo": 99, "syslog": 103,
         "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
     },
 }  # fmt: skip

@@ -35,6 +35,7 @@ EXPECTED: dict[str, Any] = {
     "case_socket_families_that_are_not_known":
         ["EAFNOSUPPORT", "EAFNOSUPPORT", "EPERM", "EPERM", "EPROTONOSUPPORT", "EAFNOSUPPORT"],
     "case_privileged_ports": "EACCES",
+    "case_the_log_of_the_kernel_is_closed": ["EPERM"] * 3,
     "case_calls_that_answer_as_if_they_were_not_there": {
         "io_uring_setup": ENOSYS, "bpf": ENOSYS, "perf_event_open": ENOSYS,
         "process_vm_readv": ENOSYS, "process_vm_writev": ENOSYS, "pidfd_getfd": ENOSYS,
