@@ -40,7 +40,10 @@ class Recent:
         items.pop(key, None)
         items[key] = value
         if len(items) > _MOST:
-            items.pop(next(iter(items)), None)
+            try:
+                items.pop(next(iter(items)), None)
+            except RuntimeError:
+                return  # Another thread put something just now; the next one makes room.
 
     def get(self, key: object) -> int:
         """Return what was noted for *key*, or 0."""
