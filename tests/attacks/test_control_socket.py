@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import time
@@ -84,7 +85,9 @@ def test_user_can_command_by_the_control_socket(sandbox: Guest) -> None:
         ):
             with socket.socket(socket.AF_UNIX) as peer:
                 peer.settimeout(20)
-                peer.connect(str(work / "socket"))
+                while peer.connect_ex(str(work / "socket")) == errno.ECONNREFUSED:
+                    assert time.monotonic() < deadline  # Bound, and not listening yet.
+                    time.sleep(0.01)
                 peer.sendall(command.encode() + b"\n")
                 assert peer.makefile().read() == answer + "\n"
         while not (work / "made").exists():
