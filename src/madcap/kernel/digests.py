@@ -33,6 +33,7 @@ class _Blocks:
         self._rest = data[whole:]
 
     def _compress(self, block: bytes) -> None:
+        """Take in one *block*: what tells the algorithms apart, so each has its own."""
         raise NotImplementedError
 
     def _pad(self, order: str) -> None:
