@@ -88,7 +88,7 @@ class Tracer:
 
     __slots__ = (
         "_before", "_held", "_host", "_outside", "_pending", "_performed", "_programs",
-        "_registers", "_request", "_status", "_tasks", "_verifier",
+        "_registers", "_request", "_shared", "_status", "_tasks", "_verifier",
     )  # fmt: skip
 
     def __init__(self, host: Host, trapped: Iterable[str]) -> None:
@@ -107,6 +107,7 @@ class Tracer:
         #: Tasks of other processes that have the working directory which it sets, and where that
         #: was before.
         self._outside: list[int] = []
+        self._shared = False  # Whether the memory of who is held for is other processes' too.
         self._before: mapping.Identity | None = None
         #: Thread IDs that may run; some may be left of threads that called execve(2).
         self._tasks: set[int] = set()
@@ -273,6 +274,7 @@ class Tracer:
                     ptrace.resume(tid)
                     return
                 held = hold_sharers(self._host.proc, tid, self._tasks, MAPPING)
+                self._shared = not all(self._is_thread(req.tgid, other) for other in held)
                 judged, known = mapping.judge(req)
             else:
                 held = hold_sharers(self._host.proc, tid, self._tasks, DIRECTORY)
@@ -344,7 +346,7 @@ class Tracer:
                 op = "map_mismatch" if name == "mmap" else "dir_mismatch"
                 ctx = "mmap" if name == "mmap" else "chdir"
                 events.emit(events.WARN, {"ctx": ctx, "op": op}, pid=tid)
-                if tid == self._held:
+                if tid == self._held and (name != "mmap" or self._shared):
                     # It outlives this process where another one shares its memory or directory.
                     os._exit(_FATAL)
                 self._kill(tid)
