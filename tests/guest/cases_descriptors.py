@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import socket
 import struct
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,41 @@ def flags_of(name: str, *arguments: object) -> object:
 def each_flag(name: str, *before: object) -> object:
     """Do as `flags_of` with each of the flags."""
     return {label: flags_of(name, *before, flag) for label, flag in FLAGS.items()}
+
+
+PLACES: dict[str, int] = {
+    "top": 1 << 63, "last": -1, "page": -4096, "mapped": -(0x7780 << 32), "hole": 1 << 62,
+}  # fmt: skip
+
+
+def case_addresses_of_the_kernel(t: Tree) -> object:
+    """The filter leaves them to the kernel where it says no itself, in its own order."""
+    places: Choices = {**PLACES}
+    sorts = descriptors(t)
+    for name, path in (("zero", b"/dev/zero"), ("nothing", b"/dev/null")):
+        sorts[name] = t.fd(path, os.O_RDWR)
+    sorts["socket"], other = (end.detach() for end in socket.socketpair())
+    os.write(other, b"there is something to read")
+    pollers: Choices = {"epoll": call("epoll_create1", 0), "file": sorts["file"], "bad": 99}
+    sizes: Choices = {"none": 0, "some": 8, "most": 1 << 40}
+    found = {}
+    for name in ("read", "write", "pread64", "pwrite64"):
+        found[name] = every(t, name, sorts, places, sizes, {"at": 0})
+    for name in ("readv", "writev"):
+        found[name] = every(t, name, sorts, places, {"none": 0, "some": 2, "most": 1025})
+        lists: Choices = {
+            label: struct.pack("=Qq", place % 2**64, 8) for label, place in PLACES.items()
+        }
+        found[f"{name} from a list"] = every(t, name, sorts, lists, {"one": 1})
+    few: Choices = {"none": 0, "one": 1, "most": 1 << 28}
+    masks: Choices = {"no mask": 0, **PLACES}
+    found["epoll_wait"] = every(t, "epoll_wait", pollers, places, few, {"now": 0})
+    found["epoll_pwait"] = every(
+        t, "epoll_pwait", pollers, places, {"one": 1}, {"now": 0}, masks, {"its size": 8}
+    )
+    changes: Choices = {"add": 1, "remove": 2, "change": 3, "bad": 9}
+    found["epoll_ctl"] = every(t, "epoll_ctl", pollers, changes, sorts, places)
+    return found
 
 
 def case_epoll_create(t: Tree) -> object:

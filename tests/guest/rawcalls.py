@@ -47,6 +47,8 @@ NUMBERS = {
         "sendmmsg": 307, "recvfrom": 45, "recvmsg": 47, "recvmmsg": 299, "getpeername": 52,
         "getsockopt": 55, "setsockopt": 54, "uname": 63, "sysinfo": 99, "syslog": 103,
         "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297,
+        "pread64": 17, "pwrite64": 18, "readv": 19, "writev": 20, "epoll_wait": 232,
+        "epoll_ctl": 233, "epoll_pwait": 281,
     },
 }  # fmt: skip
 

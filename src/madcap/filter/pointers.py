@@ -91,6 +91,14 @@ INVALID = """
     munmap
 """
 
+# Made so often that looking at their arguments costs: what the number alone decides, the kernel
+# remembers. It refuses such an address itself, before anything else is done with it, in one place
+# for all files (vfs_read, vfs_write, import_iovec, ep_check_params) or by copying (epoll_ctl), and
+# in its own order: a bad descriptor is EBADF then, as it is outside.
+REFUSED_BY_KERNEL = """
+    epoll_ctl epoll_pwait epoll_wait pread64 pwrite64 read readv write writev
+"""
+
 # Calls whose operation, argument 0, decides: operation, then the positions.
 KEYCTL: dict[int, tuple[int, ...]] = {
     1: (1,),  # JOIN_SESSION_KEYRING

@@ -30,15 +30,11 @@ __all__ = ["Plan", "Program", "guest_programs"]
 
 # Calls that are made often and are not allowed by their number alone: the search finds them first.
 _OFTEN = {
-    "read": 64,
-    "write": 64,
     "futex": 64,
     "mmap": 16,
     "munmap": 16,
     "mprotect": 8,
     "madvise": 8,
-    "epoll_wait": 32,
-    "epoll_pwait": 32,
     "poll": 16,
     "ppoll": 16,
     "clock_gettime": 16,
@@ -46,10 +42,6 @@ _OFTEN = {
     "rt_sigprocmask": 16,
     "rt_sigaction": 4,
     "brk": 8,
-    "pread64": 16,
-    "pwrite64": 16,
-    "readv": 8,
-    "writev": 16,
     "recvfrom": 16,
     "sendto": 16,
     "wait4": 8,
@@ -100,6 +92,8 @@ def _labels(build: Build, numbers: dict[str, int]) -> dict[str, int]:
     for positions, names in pointers.POINTERS.items():
         for name in names.split():
             addresses[name] = positions
+    for name in pointers.REFUSED_BY_KERNEL.split():
+        del addresses[name]
     invalid = set(pointers.INVALID.split())
     plain: dict[tuple[int, tuple[int, ...], int], int] = {}
 

@@ -42,7 +42,12 @@ LISTS = {
         *calls.BY_NAMESPACE.values(),
     )
 }
-ADDRESSES = {name: at for at, names in pointers.POINTERS.items() for name in names.split()}
+ADDRESSES = {
+    name: at
+    for at, names in pointers.POINTERS.items()
+    for name in names.split()
+    if name not in pointers.REFUSED_BY_KERNEL.split()
+}
 
 
 def u32(value: int) -> int:
