@@ -25,6 +25,8 @@ _CRASHES = {
 }  # fmt: skip
 #: Programs remembered: a guest chooses how many there are.
 _PROGRAMS_MAX = 4096
+#: Crashes remembered of each; no rule asks for more than 255.
+_TIMES_MAX = 256
 
 
 class Crashes:
@@ -47,6 +49,7 @@ class Crashes:
         times = self._times.pop(program, [])
         times = [past for past in times if past > now - policy.segvguard_expiry]
         times.append(now)
+        del times[:-_TIMES_MAX]
         _put(self._times, program, times)
         record: dict[str, object] = {"ctx": "segvguard", "path": program, "sig": signal}
         name = _CRASHES.get(signal, f"signal {signal}")

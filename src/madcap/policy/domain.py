@@ -13,6 +13,8 @@ from madcap.policy.rules import Index, Mask, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from madcap.policy.address import NetRule
     from madcap.policy.blocklist import Blocklist
     from madcap.policy.domains import Move
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 ALLOWED: Verdict = (actions.ALLOW, 0, None)
 
-MEMO_MAX = 16384
+#: Answers remembered in each memo, and the longest name that one is remembered for, in bytes: the
+#: names are the guest's, and what they take of our memory must have an end that is not far.
+MEMO_MAX, MEMO_NAME_MAX = 4096, 255
 LIST_MAX = 4096
 
 _stamp = 0
@@ -183,14 +187,11 @@ class Domain:
             left >>= 1
             bit += 1
         verdict = (action, asked, decisive)
-        if alike and slash >= 0:
-            if len(directories) >= MEMO_MAX:
-                directories.clear()
-            directories[wanted, text[:slash]] = verdict
-        else:
-            if len(memo) >= MEMO_MAX:
-                memo.clear()
-            memo[wanted, text] = verdict
+        if len(text) <= MEMO_NAME_MAX:
+            if alike and slash >= 0:
+                _remember(directories, (wanted, text[:slash]), verdict)
+            else:
+                _remember(memo, (wanted, text), verdict)
         return verdict
 
     def mask_of(self, path: bytes) -> tuple[bytes, bytes] | None:
@@ -208,9 +209,8 @@ class Domain:
             if isinstance(mask, Mask):
                 file = mask.target or b"/dev/null"
                 shown = (file, mask.directory or file)
-        if len(memo) >= MEMO_MAX:
-            memo.clear()
-        memo[path] = shown
+        if len(path) <= MEMO_NAME_MAX:
+            _remember(memo, path, shown)
         return shown
 
     def check_fs(self, magic: int) -> Verdict:
@@ -257,9 +257,7 @@ class Domain:
                     action = rule.action
                     break
             verdict = (action, asked, decisive)
-            if len(memo) >= MEMO_MAX:
-                memo.clear()
-            memo[key] = verdict
+            _remember(memo, key, verdict)
         return verdict
 
     def blocked(self, address: bytes) -> bool:
@@ -285,3 +283,10 @@ class Domain:
         other._ioctls = self.ioctls.copy()
         other.touch()
         return other
+
+
+def _remember(memo: dict[Any, Any], key: object, answer: object) -> None:
+    """Put *answer* into *memo*, which starts over where it is full."""
+    if len(memo) >= MEMO_MAX:
+        memo.clear()
+    memo[key] = answer

@@ -14,7 +14,7 @@ from madcap.kernel.net import descriptors, names, peers
 BASES = st.binary(min_size=1, max_size=108).filter(lambda base: not set(base) & {0, 0x2F})
 
 
-@given(st.integers(0, 16383), BASES)
+@given(st.integers(0, 8191), BASES)
 def test_encode_is_read_back_and_fits(number: int, base: bytes) -> None:
     path = names.encode(number, base)
     assert len(path) <= 108
@@ -57,7 +57,7 @@ def test_original_shows_the_base_where_the_spelling_is_forgotten() -> None:
 
 def test_numbers_are_used_again() -> None:
     table = names.Names()
-    assert [table.reserve() for _ in range(16385)][-1] == 0
+    assert [table.reserve() for _ in range(8193)][-1] == 0
 
 
 def test_recent_forgets_the_oldest() -> None:

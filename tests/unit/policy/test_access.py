@@ -115,13 +115,6 @@ def test_answer_is_forgotten_when_the_policy_changes(box: Sandbox) -> None:
     assert domain.check(READ, b"/a")[0] == actions.ALLOW
 
 
-def test_memo_is_bounded(box: Sandbox) -> None:
-    domain = box.active
-    for number in range(40_000):
-        domain.check(READ, b"/%d" % number)
-    assert len(domain._memo) <= 16384
-
-
 def test_minus_takes_each_category_from_the_newest_equal_rule(box: Sandbox) -> None:
     run(box, "allow/read,write+/a", "allow/read+/a", "allow/read,write-/a")
     assert stored(box) == [("allow", "read", b"/a")]

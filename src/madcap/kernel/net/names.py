@@ -5,9 +5,9 @@ Some facts about the names of UNIX sockets
 ------------------------------------------
 The kernel keeps the text that was given to bind(2), and shows it in getsockname(2), getpeername(2)
 and with each datagram. We bind below a pinned directory, so that text is ours. It resolves to the
-same file however many ``./`` and slashes stand in front of it: there is room for a number, fourteen
+same file however many ``./`` and slashes stand in front of it: there is room for a number, thirteen
 times ``./`` or ``.//``. The number leads to the spelling, whoever asks, also about a peer, and
-nothing has to be known about sockets that are closed meanwhile. Numbers are used again after 16,384
+nothing has to be known about sockets that are closed meanwhile. Numbers are used again after 8,192
 binds; a name whose number has moved on is shown without the prefix.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     # Device and inode of a socket file, or an abstract name: where connections arrive.
     Place = tuple[int, int] | bytes
 
-_BITS = 14
+_BITS = 13
 _COUNT = 1 << _BITS
 _ZERO, _ONE = b"./", b".//"
 

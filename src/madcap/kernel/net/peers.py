@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
     from madcap.kernel.target import Target
 
-_MOST = 8192
+_MOST = 4096
 
 
 class Recent:
