@@ -20,8 +20,9 @@ from tests.support.guest import Guest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: CGI programs are in a directory that all may write; no bytecode is written beside the modules.
-RULES = ("sandbox/tpe:off", "sandbox/pty:off", "filter/read+/dev/vsock")
+#: CGI programs are in a directory that all may write; no bytecode is written beside the modules;
+#: asyncio's tests kill more of their children than a program may have that is not suspended.
+RULES = ("sandbox/tpe:off", "sandbox/pty:off", "filter/read+/dev/vsock", "segvguard/expiry:0")
 LONG = bool(os.environ.get("MADCAP_LONG_TESTS"))
 SOME_OF_ASYNCIO = ("test_server", "test_sock_lowlevel", "test_streams", "test_unix_events")
 SOME_OF_MULTIPROCESSING = (
