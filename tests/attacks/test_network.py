@@ -61,7 +61,9 @@ def check(guest: Guest, counts: dict[str, int]) -> None:
         assert counts["refused"] > 0
 
 
-@pytest.mark.parametrize("kind", ["sendto", "sendmsg", "connect", "pointer"])
+@pytest.mark.parametrize(
+    "kind", ["sendto", "sendmsg", "sendmmsg", "connect", "pointer", "pointers"]
+)
 def test_an_address_that_is_swapped_leads_nowhere_else(guest: Guest, kind: str) -> None:
     allowed, denied = free_ports(socket.SOCK_DGRAM)
     rules = ("allow/net/bind+loopback!1-65535", f"allow/net/connect+loopback!{allowed}")

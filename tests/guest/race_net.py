@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import rawcalls
-from netcalls import Header, inet, rights, unix
+from netcalls import Header, inet, rights, several, unix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,13 +104,16 @@ def text_of_an_address(use: str) -> None:
     buffer = ctypes.create_string_buffer(both[0], len(both[0]))
     sender = socket.socket(ends[0].family, socket.SOCK_DGRAM)
     header = Header([b"x"], name=both[0])
-    at = header.at_name if use == "sendmsg" else ctypes.addressof(buffer)
+    many = several([header])
+    at = ctypes.addressof(buffer) if use in ("sendto", "connect") else header.at_name
 
     def call() -> int:
         if use == "sendto":
             return rawcalls.call("sendto", sender.fileno(), b"x", 1, 0x4000, buffer, len(both[0]))
         if use == "sendmsg":
             return rawcalls.call("sendmsg", sender.fileno(), header.data, 0x4000)
+        if use == "sendmmsg":
+            return rawcalls.call("sendmmsg", sender.fileno(), many, 1, 0x4000)
         result = rawcalls.call("connect", sender.fileno(), buffer, len(both[0]))
         if result == 0:
             os.write(sender.fileno(), b"x")
@@ -129,6 +132,22 @@ def pointer_in_a_header() -> None:
     race(
         lambda: rawcalls.call("sendmsg", sender.fileno(), shared, 0x4000),
         lambda turn: ctypes.memmove(shared, pointers[turn], 8) and None,
+        ends,
+    )
+
+
+def pointer_in_many_headers() -> None:
+    """Do the same in an array of headers."""
+    ends = receivers()
+    headers = [Header([b"x"], name=address) for address in addresses()]
+    shared = several([headers[0], headers[0]])
+    sender = socket.socket(ends[0].family, socket.SOCK_DGRAM)
+    pointers = [struct.pack("=Q", header.at_name) for header in headers]
+    at = ctypes.addressof(shared) + 64
+
+    race(
+        lambda: rawcalls.call("sendmmsg", sender.fileno(), shared, 2, 0x4000) - 2,
+        lambda turn: ctypes.memmove(at, pointers[turn], 8) and None,
         ends,
     )
 
@@ -210,7 +229,9 @@ KINDS: dict[str, Callable[[], None]] = {
     "sendto": lambda: text_of_an_address("sendto"),
     "sendmsg": lambda: text_of_an_address("sendmsg"),
     "connect": lambda: text_of_an_address("connect"),
+    "sendmmsg": lambda: text_of_an_address("sendmmsg"),
     "pointer": pointer_in_a_header,
+    "pointers": pointer_in_many_headers,
     "socket": socket_behind_a_number,
     "descriptor": descriptor_in_a_message,
     "parent": parent_of_a_path,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -221,3 +222,64 @@ def test_what_was_bound_may_be_connected_to_with_safe_bind(sandbox: Guest) -> No
     assert set(refused.values()) == {"ECONNREFUSED"}
     allowed = _found(sandbox, _SAFE_BIND, *rules, "trace/allow_safe_bind:1")
     assert allowed == {"bound": "done", "other": "ECONNREFUSED", "path": "done", "abstract": "done"}
+
+
+_RIGHTS = """
+import errno, json, os, socket
+found = {}
+def attempt(name, call):
+    try:
+        found[name] = call()
+    except OSError as error:
+        found[name] = errno.errorcode[error.errno]
+def passed(one, two):
+    socket.send_fds(one, [b"x"], [0])
+    return len(socket.recv_fds(two, 9, 4)[1])
+for name, kind in (("stream", 1), ("datagram", 2), ("packets", 5)):
+    one, two = socket.socketpair(1, kind)
+    attempt(name, lambda: passed(one, two))
+    attempt(f"{name} set back", lambda: two.setsockopt(1, 83, 1))
+    attempt(f"{name} again", lambda: passed(one, two))
+server, client = socket.socket(1), socket.socket(1)
+server.bind(os.environ["WORK"] + "/sock")
+server.listen()
+client.connect(server.getsockname())
+end, _ = server.accept()
+attempt("to a server", lambda: passed(client, end))
+attempt("to a client", lambda: passed(end, client))
+to, frm = socket.socket(1, 2), socket.socket(1, 2)
+to.bind(os.environ["WORK"] + "/other")
+frm.connect(to.getsockname())
+attempt("to a name", lambda: passed(frm, to))
+print(json.dumps(found))
+"""
+
+
+def test_deny_passrights_closes_every_unix_socket_to_descriptors(guest: Guest) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        try:
+            end.getsockopt(socket.SOL_SOCKET, 83)
+        except OSError:
+            pytest.skip("needs SO_PASSRIGHTS (Linux 6.16)")
+    found = _found(guest, _RIGHTS, *_RULES, "trace/deny_passrights:1")
+    if guest.kind == "native":
+        assert set(found.values()) == {1, None}
+    else:
+        assert set(found.values()) == {"EPERM"}
+
+
+def test_families_without_rules_are_possible_where_they_are_allowed(guest: Guest) -> None:
+    """A kernel may have no vsock either: then nobody gets one."""
+    found = _tried(guest, *_ALL, "trace/allow_unsupp_socket:1")
+    natively = _tried(guest.sibling("native"), *_ALL)
+    assert found["vsock"] == natively["vsock"]
+    assert (found["raw"], found["netlink"]) == (
+        (natively["raw"], natively["netlink"])
+        if guest.kind == "native"
+        else ("EPERM", "EPROTONOSUPPORT")
+    )
+
+
+def test_what_is_received_may_be_left_to_the_kernel(sandbox: Guest) -> None:
+    found = _tried(sandbox, *_ALL, "allow/sendfd+!*", "trace/allow_unsafe_recvmsg:1")
+    assert found["passed"] == [1, False]

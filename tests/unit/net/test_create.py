@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.net.calls import errno_of, everything
 
-from madcap.kernel.net.create import sys_socket, sys_socketpair
+from madcap.kernel.net.create import check, sys_socket, sys_socketpair
 from madcap.kernel.reply import Continue, Install
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ def test_socket_is_installed_with_the_flag_that_was_asked_for(
 @pytest.mark.policy("allow/net/link+route")
 def test_socket_makes_an_allowed_netlink_socket(caller: Caller) -> None:
     assert isinstance(caller(sys_socket, socket.AF_NETLINK, socket.SOCK_RAW, 0), Install)
+
+
+@pytest.mark.policy("trace/allow_unsafe_kcapi:1")
+def test_kernel_crypto_is_possible_where_it_is_allowed(caller: Caller) -> None:
+    """Whether this kernel has it is another question: CONFIG_CRYPTO_USER_API."""
+    check(caller.req, 38, socket.SOCK_SEQPACKET, 0)
+    assert errno_of(lambda: check(caller.req, 38, 7, 0)) == errno.ESOCKTNOSUPPORT
+    assert errno_of(lambda: check(caller.req, 38, 11, 0)) == errno.EINVAL
 
 
 @pytest.mark.policy("trace/force_local_net:1")
