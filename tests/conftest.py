@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the same tests ask another program, such as the one madcap replaces; and walk far."""
     parser.addoption("--target", help="the program to run instead of bin/madcap")
     parser.addoption("--rounds", type=int, default=2, help="how often to look for what leaks")
+    parser.addoption("--calls", type=int, default=400, help="how many calls of each kind to make")
     parser.addoption("--walk-steps", type=int, default=0, help="how many steps to walk (0: few)")
     parser.addoption("--walk-seed", type=int, default=1, help="which random walks to take")
     parser.addoption("--configurations", type=int, default=60, help="how many random ones to try")

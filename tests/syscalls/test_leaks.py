@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import host
 from tests.support.guest import Guest
+from tests.support.holding import at_rest, state
 from tests.syscalls.tables import RULES
 
 if TYPE_CHECKING:
@@ -39,44 +40,6 @@ pytestmark = [
     ),
     pytest.mark.timeout(900),
 ]
-
-
-class State(NamedTuple):
-    """What a process holds: its descriptors, sorted, its memory in KiB, and its threads."""
-
-    descriptors: list[str]
-    memory: int
-    threads: int
-
-
-def at_rest(pid: int, threads: int) -> State:
-    """Return what process *pid* holds once it has *threads* and its descriptors stay the same.
-
-    A call may be under way, and an emulator more than needed keeps a descriptor until it ends.
-    """
-    deadline = time.monotonic() + 20
-    seen = [state(pid)]
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        seen.append(state(pid))
-        same = all(one.descriptors == seen[-1].descriptors for one in seen[-5:])
-        if same and len(seen) > 5 and seen[-1].threads <= threads:
-            break
-    return seen[-1]
-
-
-def state(pid: int) -> State:
-    """Return what process *pid* holds now."""
-    directory = f"/proc/{pid}/fd"
-    found = []
-    for number in os.listdir(directory):
-        try:
-            found.append(os.readlink(f"{directory}/{number}"))
-        except FileNotFoundError:
-            continue
-    with open(f"/proc/{pid}/status") as status:
-        lines = dict(line.split(":", 1) for line in status)
-    return State(sorted(found), int(lines["RssAnon"].split()[0]), int(lines["Threads"]))
 
 
 @pytest.fixture
