@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,22 +43,29 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def process(installation: host.Installation, target: str) -> Iterator[Any]:
+@contextmanager
+def started(installation: host.Installation, target: str, *words: str) -> Iterator[Any]:
+    """Run a program inside that makes a round of something for each line that it reads."""
     guest = Guest("madcap", host.ordinary_user(), installation, target)
     guest.fresh_work()
-    program = str(installation.guest / "many_calls.py")
-    words = [host.PYTHON, "-I", "-S", program, *TABLES]
     options: dict[str, Any] = dict(guest.identity.spawn_options())
+    argv = guest.command([host.PYTHON, "-I", *words], SWITCHES, RULES)
     with subprocess.Popen(
-        guest.command(words, SWITCHES, RULES), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, cwd=guest.work, env=guest.environment(), text=True,
         start_new_session=True, umask=0o022, **options,
-    ) as started:  # fmt: skip
-        yield started
-        started.stdin.close()  # type: ignore[union-attr]
-        assert started.wait(30) == 0
+    ) as process:  # fmt: skip
+        yield process
+        process.stdin.close()  # type: ignore[union-attr]
+        assert process.wait(30) == 0
     guest.close()
+
+
+@pytest.fixture
+def process(installation: host.Installation, target: str) -> Iterator[Any]:
+    program = str(installation.guest / "many_calls.py")
+    with started(installation, target, "-S", program, *TABLES) as made:
+        yield made
 
 
 def test_the_supervisor_holds_no_more_after_many_calls(
@@ -81,3 +89,33 @@ def test_the_supervisor_holds_no_more_after_many_calls(
     for later in seen[WARM:]:
         assert later.descriptors == warm.descriptors
         assert later.memory <= warm.memory + ROOM
+
+
+_SIZES = """
+import socket, sys
+one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+size = 0
+print("ready", flush=True)
+while sys.stdin.readline():
+    for size in range(size + 1, size + 2001):
+        try:
+            one.recvmsg(10_000 + size, size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+    print(size, flush=True)
+"""
+
+
+def test_the_supervisor_holds_nothing_of_sizes_that_a_guest_chooses(
+    installation: host.Installation, target: str
+) -> None:
+    """A type for each size would stay, at 3 KiB: nobody collects cycles."""
+    seen = []
+    with started(installation, target, "-c", _SIZES) as process:
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(3):
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline()
+            seen.append(state(process.pid).memory)
+    assert seen[-1] <= seen[0] + ROOM, seen

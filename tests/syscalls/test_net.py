@@ -13,7 +13,8 @@ from tests.syscalls.tables import Comparison, names_of
 if TYPE_CHECKING:
     from tests.support import host
 
-TABLES = ("cases_net", "cases_net_messages", "cases_net_peers", "cases_net_waiting")
+TABLES = ("cases_net", "cases_net_messages", "cases_net_peers", "cases_net_waiting",
+          "cases_killed")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -52,15 +52,16 @@ get_errno = ctypes.get_errno
 class Buffer:
     """A bytearray of *size* bytes with a stable *address*, to be filled by the kernel.
 
-    The ctypes view pins the bytearray: it can't be resized while this object lives.
+    The ctypes view pins the bytearray: it can't be resized while this object lives. It is of one
+    char, whatever the size: a type of its own for each size that a guest may choose would never go.
     """
 
     __slots__ = ("_pin", "address", "data", "pointer", "size")
 
     def __init__(self, size: int) -> None:
-        self.data = bytearray(size)
+        self.data = bytearray(size or 1)
         self.size = size
-        self._pin = (ctypes.c_char * size).from_buffer(self.data)
+        self._pin = ctypes.c_char.from_buffer(self.data)
         self.address = ctypes.addressof(self._pin)
         self.pointer = c_void_p(self.address)
 
