@@ -2,8 +2,8 @@
 """Block many threads, each in the open of a FIFO of its own; then let them go, or be killed.
 
 usage: blocked.py COUNT [threads|processes]. Says "blocked", waits for a line, then opens the other
-ends ("open") or kills the readers ("kill"), and says how the readers' calls ended; "try" asks for
-one open of a plain file.
+ends ("open"), and says how the readers' calls ended, or kills the readers ("kill"). "look" says who
+reads the FIFOs yet; "try" asks for one open of a plain file.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ def main() -> None:
         if line == "try\n":
             print(raw_open(b"/etc/hostname", os.O_RDONLY), flush=True)
             continue
+        if line == "look\n":
+            left = [raw_open(path, os.O_WRONLY | os.O_NONBLOCK) for path in paths]
+            print(sorted(Counter(left).items()), flush=True)
+            continue
         if line == "open\n":
             for path in paths:
                 raw_open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -68,9 +72,7 @@ def main() -> None:
             os.waitpid(pid, 0)
         for thread in threads:
             thread.join()
-        if line == "kill\n":
-            ended = [raw_open(path, os.O_WRONLY | os.O_NONBLOCK) for path in paths]
-        print(sorted(Counter(ended).items()), flush=True)
+        print("killed" if line == "kill\n" else sorted(Counter(ended).items()), flush=True)
         pids, threads = [], []
 
 

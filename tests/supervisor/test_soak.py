@@ -45,7 +45,7 @@ def test_nothing_hangs_leaks_or_is_interrupted_without_a_reason(sandbox: Guest, 
         made.say("go")
         found = finish(made)
         assert found["faults"] == []
-        assert wait_until(lambda: made.threads() == 3, 8)
+        assert wait_until(lambda: made.threads() == 4, 8)
         wait_until(lambda: not Counter(made.descriptors()) - before, 2)
         assert Counter(made.descriptors()) - before == {}
         assert made.pidfds() <= pidfds + 1

@@ -5,6 +5,11 @@ One of them receives, as long as no call blocks: under the interpreter lock a se
 only slows the first, and every thread that waits for a notification is woken by each. Whoever is
 about to block hands the receiving over, to a thread that has nothing to do or to a new one. When
 its call has ended it has nothing to do itself, and leaves after three seconds of that.
+
+One of those with nothing to do is the understudy. It stays, and receives in place of a receiver
+that is stuck in a call nobody expected to block: an open that waits for a lease to be given up, a
+file system whose server is silent. It looks once a second while calls come; where none has come for
+a second it sleeps until one waits.
 """
 
 from __future__ import annotations
@@ -35,7 +40,10 @@ if TYPE_CHECKING:
     from madcap.kernel.request import Request
 
 IDLE = 3.0  # Seconds without work after which an emulator leaves,
-CORE = 1  # but not these many (SYD_NPROC).
+CORE = 2  # but not these many (SYD_NPROC): one that receives and one that stands by.
+#: Seconds in one call after which a receiver counts as stuck if another call waits, and how long
+#: that one is to have waited.
+STUCK, GRACE = 1.0, 0.02
 STACK = 256 * 1024
 _FATAL = 101
 #: Seconds to wait before a thread is tried again that couldn't be started, doubled each time.
@@ -43,7 +51,7 @@ _BACK_OFF, _BACK_OFF_MOST, _TRIES = 0.01, 1.0, 8
 
 
 class Worker:
-    """One emulator thread. Its *baton* is free when it was told to receive."""
+    """One emulator thread. Its *baton* is free when it is to look at what it should do."""
 
     __slots__ = ("baton",)
 
@@ -51,16 +59,21 @@ class Worker:
         self.baton = _thread.allocate_lock()
         self.baton.acquire()
 
+    def wake(self) -> None:
+        """Free the baton; the caller holds the lock of the pool."""
+        if self.baton.locked():
+            self.baton.release()
+
 
 class Pool:
     """The emulator threads of one sandbox.
 
-    *core* of them stay once they were needed; there are never more than *limit*, if that
-    is not None. The one that receives hands over in `blocking`.
+    *core* of them, but at least two, stay once they were needed; there are never more than *limit*,
+    if that is not None. The one that receives hands over in `blocking`.
     """
 
     __slots__ = (
-        "_brief", "_confine", "_core", "_count", "_handlers", "_host", "_idle", "_interrupter",
+        "_confine", "_core", "_count", "_doing", "_handlers", "_host", "_idle", "_interrupter",
         "_limit", "_lock", "_receiver", "_workers",
     )  # fmt: skip
 
@@ -77,14 +90,15 @@ class Pool:
         self._handlers = handlers
         self._interrupter = interrupter
         self._confine = confine
-        self._core = core
+        self._core = max(core, CORE)
         self._limit = limit
         self._lock = _thread.allocate_lock()
         self._workers: dict[int, Worker] = {}  # By the native id of their thread.
-        self._idle: list[Worker] = []  # The last to come is the first to go on.
+        #: The last to come is the first to go on; the first to come is the understudy.
+        self._idle: list[Worker] = []
         self._receiver = Worker()
         self._count = 0
-        self._brief = 0  # Calls that may block, but so rarely that nothing was handed over.
+        self._doing = [0]  # The notification that was received last.
 
     def start(self) -> None:
         """Start the first emulator; returns once it is confined and about to receive."""
@@ -103,6 +117,8 @@ class Pool:
             if ready is not None:
                 self._confine()  # Later threads inherit this one's filter.
                 ready.release()
+            if self._receiver is worker:
+                self._recruit()
             dispatcher = Dispatcher(self._host, self._handlers)
             self._serve(worker, dispatcher.handle)
             dispatcher.req.close()
@@ -119,7 +135,12 @@ class Pool:
         buffer = bytearray(NOTIF.size)
         unpack = NOTIF.unpack
         ioctl = fcntl.ioctl
+        doing = self._doing
         while True:
+            if self._receiver is not worker:
+                if not self._rest(worker):
+                    return
+                self._recruit()
             buffer[:] = NOTIF_ZERO
             try:
                 ioctl(listener, receive, buffer, True)
@@ -129,23 +150,74 @@ class Pool:
                         return
                     continue
                 raise
-            handle(unpack(buffer))
-            if self._receiver is not worker and not self._rest(worker):
-                return
+            notification = unpack(buffer)
+            doing[0] = notification[0]
+            handle(notification)
 
     def _rest(self, worker: Worker) -> bool:
-        """Wait until this thread is to receive again; return False where it is to leave."""
+        """Wait until this thread is to receive; return False where it is to leave."""
         with self._lock:
-            self._idle.append(worker)
+            if self._receiver is not worker and worker not in self._idle:
+                self._idle.append(worker)
         patience = IDLE
-        while not worker.baton.acquire(True, patience):
-            with self._lock:
+        while self._receiver is not worker:
+            if self._idle[:1] == [worker]:
+                if not self._stand_by(worker):
+                    return False
+            elif not worker.baton.acquire(True, patience):
                 patience = -1  # One of those that stay, or somebody handed over just now.
-                if self._count > self._core and not self._brief and worker in self._idle:
-                    self._idle.remove(worker)
-                    self._count -= 1
+                if self._count > self._core and self._leave(worker):
                     return False
         return True
+
+    def _leave(self, worker: Worker) -> bool:
+        """Strike off a thread that has nothing to do; return False where it has."""
+        with self._lock:
+            if worker not in self._idle:
+                return False
+            self._idle.remove(worker)
+            self._count -= 1
+        return True
+
+    def _stand_by(self, worker: Worker) -> bool:
+        """Be the understudy until there is something else to do; return False where it is to leave.
+
+        It never hinders: two threads that receive for a moment are one too many, but no mistake.
+        """
+        doing = self._doing
+        seen = 0
+        waiting = select.poll()
+        waiting.register(self._host.listener, select.POLLIN)
+        while not worker.baton.acquire(True, STUCK):
+            if doing[0] != seen:
+                seen = doing[0]
+                continue
+            # No call for a second, or the receiver is stuck: nobody minds until another call waits.
+            if not waiting.poll()[0][1] & select.POLLIN:
+                return not self._leave(worker)  # No guest is left.
+            if worker.baton.acquire(True, GRACE):
+                return True
+            with self._lock:
+                if doing[0] == seen and worker in self._idle and waiting.poll(0):
+                    self._idle.remove(worker)
+                    self._receiver = worker
+                    if self._idle:
+                        self._idle[0].wake()
+                    return True
+        return True
+
+    def _recruit(self) -> None:
+        """See to it that somebody stands by while this thread receives, where that can be."""
+        with self._lock:
+            if self._idle or (self._limit is not None and self._count >= self._limit):
+                return
+            understudy = Worker()
+            try:
+                _thread.start_new_thread(self._run, (understudy, None))
+            except RuntimeError:
+                return  # It is tried again by whoever receives next.
+            self._count += 1
+            self._idle.append(understudy)
 
     def _hung_up(self, listener: int) -> bool:
         """Tell whether no task is left that the listener listens to."""
@@ -153,19 +225,12 @@ class Pool:
         poll.register(listener, 0)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
 
-    def _spare(self) -> bool:
-        """Have somebody stand by while this thread blocks; False where nobody has nothing to do."""
-        with self._lock:
-            if self._idle:
-                self._brief += 1
-            return bool(self._idle)
-
     def _relieve(self, emulator: int) -> None:
         """Let another one receive in place of the thread *emulator*, which blocks after all."""
         with self._lock:
             if self._idle and self._receiver is self._workers.get(emulator):
                 self._receiver = self._idle.pop()
-                self._receiver.baton.release()
+                self._receiver.wake()
 
     def _hand_over(self, worker: Worker) -> bool:
         """See to it that another thread receives; return False where *worker* is the last.
@@ -177,7 +242,7 @@ class Pool:
                 return True
             if self._idle:
                 self._receiver = self._idle.pop()
-                self._receiver.baton.release()
+                self._receiver.wake()
                 return True
             if self._limit is not None and self._count >= self._limit:
                 return False
@@ -214,7 +279,7 @@ class Pool:
         signal; Gone when the guest is no more.
         """
         interrupter = self._interrupter
-        brief = brief and self._spare()
+        brief = brief and bool(self._idle)  # The understudy stays.
         if not brief and not self._reinforce():
             if not interrupter.watch.restarts:
                 interrupter.end_all()
@@ -246,6 +311,3 @@ class Pool:
         finally:
             _signal.pthread_sigmask(_signal.SIG_BLOCK, alarm)
             interrupter.unregister(entry)
-            if brief:
-                with self._lock:
-                    self._brief -= 1

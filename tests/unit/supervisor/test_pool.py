@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,79 +101,170 @@ def test_a_call_fails_when_threads_cannot_be_had_for_long(threads: Threads) -> N
     assert pool._count == 1
 
 
-def test_who_has_nothing_to_do_leaves_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE", 0.02)
+class Baton:
+    """Plays the lock of a worker; *waits* is what happens in place of waiting."""
+
+    def __init__(self, waits: Callable[[], bool]) -> None:
+        self.waits = waits
+        self.patience: list[float] = []
+
+    def acquire(self, _wait: bool, patience: float) -> bool:
+        self.patience.append(patience)
+        return self.waits()
+
+
+def with_baton(waits: Callable[[], bool]) -> Worker:
+    worker: Any = Worker.__new__(Worker)
+    worker.baton = Baton(waits)
+    made_worker: Worker = worker
+    return made_worker
+
+
+def test_who_has_nothing_to_do_leaves_after_a_while() -> None:
     pool, _ = made()
-    pool._count = 2
-    assert not pool._rest(Worker())
-    assert pool._idle == []
-    assert pool._count == 1
+    understudy, worker = Worker(), with_baton(lambda: False)
+    pool._idle.append(understudy)
+    pool._count = 3
+    assert not pool._rest(worker)
+    assert worker.baton.patience == [module.IDLE]
+    assert pool._idle == [understudy]
+    assert pool._count == 2
 
 
-def test_who_is_of_the_core_stays_until_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE", 0.02)
-    pool, _ = made(core=2)
-    pool._count = 2
-    worker = Worker()
-    returned: list[bool] = []
+def test_who_is_of_the_core_stays_until_its_turn(threads: Threads) -> None:
+    pool, _ = made(core=3)
+    pool._idle.append(Worker())
+    pool._count = 3
+
+    def waits() -> bool:
+        if worker.baton.patience[-1] < 0:
+            assert pool._idle.pop() is worker
+            pool._receiver = worker
+        return False
+
+    worker = with_baton(waits)
+    assert pool._rest(worker)
+    assert worker.baton.patience == [module.IDLE, -1]
+    assert threads.started == []
+
+
+def test_who_receives_has_somebody_stand_by(threads: Threads) -> None:
+    pool, _ = made()
+    pool._recruit()
+    pool._recruit()
+    assert threads.started == pool._idle
+    assert (len(pool._idle), pool._count) == (1, 2)
+
+
+def test_nobody_stands_by_where_no_thread_can_be_had(threads: Threads) -> None:
+    threads.failures = 1
+    pool, _ = made()
+    pool._recruit()
+    assert (pool._idle, pool._count) == ([], 1)
+    pool, _ = made(limit=1)
+    pool._recruit()
+    assert (pool._idle, pool._count, threads.started) == ([], 1, [])
+
+
+class Listener:
+    """Plays the listener with a pipe: what can be read is a notification that waits."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.listener, self.guests = os.pipe()
+        pool._host = self  # type: ignore[assignment]
+
+    def close(self) -> None:
+        for fd in {self.listener, self.guests}:
+            os.close(fd)
+
+
+def test_the_understudy_receives_in_place_of_one_that_is_stuck() -> None:
+    pool, first = made()
+    listener = Listener(pool)
+    os.write(listener.guests, b"*")
+    worker, next_one = with_baton(lambda: False), Worker()
+    pool._doing[0] = 5
+    pool._idle += [worker, next_one]
+    assert pool._rest(worker)
+    assert pool._receiver is worker is not first
+    # Seen twice to be in the same call, and another call has waited for a moment.
+    assert worker.baton.patience == [module.STUCK, module.STUCK, module.GRACE]
+    assert pool._idle == [next_one]
+    assert next_one.baton.acquire(False)  # It stands by now.
+    listener.close()
+
+
+def test_the_understudy_does_nothing_while_calls_go_on() -> None:
+    pool, first = made()
+    listener = Listener(pool)
+    os.write(listener.guests, b"*")
+
+    def waits() -> bool:
+        pool._doing[0] += 1
+        return pool._doing[0] > 5
+
+    worker = with_baton(waits)
+    assert pool._stand_by(worker)
+    assert pool._receiver is first
+    assert worker.baton.patience == [module.STUCK] * 6
+    listener.close()
+
+
+def test_the_understudy_does_nothing_where_the_call_that_waits_is_received() -> None:
+    pool, first = made()
+    listener = Listener(pool)
+    os.write(listener.guests, b"*")
+
+    def waits() -> bool:
+        if worker.baton.patience[-1] == module.GRACE:
+            pool._doing[0] = 6
+        return len(worker.baton.patience) > 3
+
+    worker = with_baton(waits)
+    pool._idle.append(worker)
+    assert pool._stand_by(worker)
+    assert pool._receiver is first
+    listener.close()
+
+
+def test_the_understudy_sleeps_until_a_call_waits() -> None:
+    pool, _ = made()
+    listener = Listener(pool)
     done = _thread.allocate_lock()
     done.acquire()
+    worker = with_baton(lambda: False)
 
     def rest() -> None:
-        returned.append(pool._rest(worker))
+        pool._rest(worker)
         done.release()
 
     _thread.start_new_thread(rest, ())
     assert not done.acquire(True, 0.1)
-    assert pool._reinforce()
+    assert worker.baton.patience == [module.STUCK]
+    os.write(listener.guests, b"*")
     assert done.acquire(True, 5)
-    assert returned == [True]
     assert pool._receiver is worker
+    listener.close()
 
 
-def test_nothing_is_handed_over_for_a_brief_call_while_somebody_stands_by(
-    threads: Threads,
-) -> None:
-    pool, first = made()
-    assert not pool._spare()  # Nobody is there yet.
-    other = Worker()
-    pool._idle.append(other)
-    assert pool._spare()
-    assert pool._receiver is first
-    assert (pool._brief, threads.started) == (1, [])
+def test_the_understudy_leaves_when_no_guest_is_left() -> None:
+    pool, _ = made()
+    listener = Listener(pool)
+    os.close(listener.guests)
+    listener.guests = listener.listener
+    pool._count = 2
+    assert not pool._rest(with_baton(lambda: False))
+    assert (pool._idle, pool._count) == ([], 1)
+    listener.close()
 
 
 def test_a_brief_call_that_blocks_is_relieved(threads: Threads) -> None:
     pool, _ = made()
     other = Worker()
     pool._idle.append(other)
-    assert pool._spare()
     pool._relieve(_thread.get_native_id())
     assert pool._receiver is other
     assert other.baton.acquire(False)
     pool._relieve(_thread.get_native_id())  # Once more does nothing.
     assert pool._receiver is other
-    assert threads.started == []
-
-
-def test_who_stands_by_for_a_brief_call_does_not_leave(
-    threads: Threads, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool, _ = made()
-    monkeypatch.setattr(module, "IDLE", 0.001)
-    pool._count = 2
-    pool._brief = 1
-    worker = Worker()
-    rested: list[bool] = []
-
-    class Baton:
-        """Times out twice, then is handed over."""
-
-        def acquire(self, _wait: bool, _patience: float) -> bool:
-            rested.append(worker in pool._idle)
-            return len(rested) > 2
-
-    monkeypatch.setattr(worker, "baton", Baton())
-    assert pool._rest(worker)
-    assert rested == [True, True, True]
     assert threads.started == []
