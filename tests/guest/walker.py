@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take walks through file trees: make the calls that a file lists, and print what came of each.
+"""Take walks through file trees: make the calls that are listed, and print what came of each.
 
-The file holds a list of walks; each is a list of steps [call, arguments, slot, who] and begins in
-a fresh tree. Arguments are integers; texts (latin-1, with $TREE for the top of the tree); or lists,
+Each line of standard input is a walk: a list of steps [call, arguments, slot, who] that begins in a
+fresh tree. Arguments are integers; texts (latin-1, with $TREE for the top of the tree); or lists,
 see `Walk.argument`. A descriptor that a call returns moves to number SLOTS + slot. *who* is the
 thread that makes the call: 0 the first one, 1 one that shares everything with it, 2 one with a
 working directory and umask of its own, 3 one with descriptors of its own as well.
@@ -35,7 +35,7 @@ SLOTS = 100
 COUNT = 8
 PATIENCE = 20  # Seconds for one step.
 #: Directories between the work directory and the tree, so that dot-dot does not lead far.
-ABOVE = "/".join("u" * 24)
+ABOVE = "u" * 16
 OPENS = ("open", "openat", "openat2", "creat")
 MAKES = ("memfd_create", "eventfd2", "epoll_create1", "timerfd_create", "signalfd4",
          "inotify_init1", "fanotify_init", "socket")  # fmt: skip
@@ -75,9 +75,9 @@ class Thread:
 class Walk:
     """One walk: its tree, its threads, and the buffers of the call that is being made."""
 
-    def __init__(self, number: int) -> None:
-        self.above = os.path.join(os.environ["WORK"], f"walk{number}")
-        parent = os.path.join(self.above, ABOVE)
+    def __init__(self) -> None:
+        self.above = os.path.join(os.environ["WORK"], "walk")
+        parent = os.path.join(self.above, *ABOVE)
         self.tree = os.path.join(parent, "tree")
         self.outs: list[tuple[str, ctypes.Array[ctypes.c_char]]] = []
         self.keep: list[object] = []
@@ -86,7 +86,10 @@ class Walk:
         self.offsets: dict[int, list[int]] = {}
         os.umask(0o022)
         os.closerange(SLOTS, SLOTS + 20)
-        os.makedirs(self.tree)
+        path = ""
+        for name in (self.above, *ABOVE, "tree"):
+            path = os.path.join(path, name)
+            os.mkdir(path)
         os.chdir(self.tree)
         self._fill()
         for above in (parent, os.path.dirname(parent)):
@@ -284,36 +287,35 @@ class Walk:
         return path[len(self.tree) :] if path.startswith(self.tree) else "outside"
 
     def end(self) -> list[object]:
-        """End the walk; return what has become of the tree."""
+        """End the walk; return what has become of the tree, which is for our caller to remove."""
         for thread in self.threads.values():
             thread.end()
-        os.chdir(self.above)
+        os.chdir(os.environ["WORK"])
         os.umask(0o022)
         return Snapshot(self.above, self.tree).take()
 
 
 def give_up(doing: list[object]) -> None:
     """Tell which step hangs, and exit."""
-    os.write(2, f"walk, step, call that hangs: {json.dumps(doing)}".encode())
+    os.write(2, f"step, call that hangs: {json.dumps(doing)}".encode())
     os._exit(98)
 
 
 def main() -> None:
-    """Take the walks of the file that the first argument names, each a line of output."""
+    """Take the walk of each line of standard input, and print it as a line."""
     if os.getuid() == 0:
         raise SystemExit("not as root: a walk may reach what is outside of its tree")
-    with open(sys.argv[1]) as file:
-        walks = json.load(file)
     doing: list[object] = []
     signal.signal(signal.SIGALRM, lambda *_: give_up(doing))
-    for number, steps in enumerate(walks):
-        walk = Walk(number)
+    for line in sys.stdin:
+        walk = Walk()
         shown = []
-        for step in steps:
-            doing[:] = [number, len(shown), step]
+        for step in json.loads(line):
+            doing[:] = [len(shown), step]
             signal.alarm(PATIENCE)
             shown.append(walk.step(*step))
         text = json.dumps([*shown, walk.end()]).replace(walk.tree, "$TREE")
+        signal.alarm(0)
         print(text, flush=True)
 
 

@@ -1,120 +1,117 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take random walks natively and inside, find where they differ, and say how to see it again.
-
-Walk number n of seed s is always the same, whatever was taken before it, so that a difference can
-be replayed by seed and number alone; see the options in tests/conftest.py.
-"""
+"""Take walks natively and inside, where a walker waits for them, and say where they differ."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+import select
+import shutil
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING, Any
 
-from tests.support import walks
+from tests.support import host
 from tests.support.guest import summary
 from tests.syscalls.tables import RULES, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from tests.support.guest import Guest, Pair
+    from tests.support.guest import Guest
+    from tests.support.walks import Walk
 
-LENGTH = 100
-BATCH = 60
-_AGAIN = 3
+PATIENCE = 60  # Seconds for one walk: the walker itself gives up a step before.
 
 
-class Course(NamedTuple):
-    """Which walks to take: *steps* in all of *seed*, from walk number *first* on."""
+class Walker:
+    """A guest that takes one walk after the other, in a directory that always has the same name."""
 
-    seed: int
-    steps: int
-    first: int = 0
+    def __init__(self, guest: Guest, rules: Sequence[str]) -> None:
+        self._guest = guest
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the walker
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        guest.fresh_work()
+        program = str(guest.installation.guest / "walker.py")
+        options: dict[str, Any] = dict(guest.identity.spawn_options())
+        self._process = subprocess.Popen(
+            guest.command([host.PYTHON, "-I", "-S", program], rules, RULES),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=guest.work,
+            env=guest.environment({"SYD_LOG_FD": str(self._log.fileno())}), text=True,
+            pass_fds=(self._log.fileno(),), start_new_session=True, umask=0o022, **options,
+        )  # fmt: skip
 
-    def batches(self) -> list[range]:
-        """Return the numbers of the walks, as many at once as one process takes."""
-        end = self.first + -(-self.steps // LENGTH)
-        return [range(at, min(at + BATCH, end)) for at in range(self.first, end, BATCH)]
+    def set_out(self, walk: Walk) -> None:
+        """Begin *walk*; what came of it is for `arrive` to tell."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(walk) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return
 
-    def walk(self, number: int) -> walks.Walk:
-        """Return walk *number*."""
-        return walks.walk(random.Random(f"{self.seed} {number}"), LENGTH)  # noqa: S311
+    def arrive(self) -> list[Any] | None:
+        """Return the results of the walk, its tree being the last; None where the guest is gone."""
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        line = self._process.stdout.readline() if ready else ""
+        if not line.endswith("\n"):
+            return None
+        shutil.rmtree(self._guest.work / "walk")
+        return json.loads(line)  # type: ignore[no-any-return]
 
+    def last_words(self) -> str:
+        """Return what the guest and its sandbox said last."""
+        said = []
+        for file in (self._errors, self._log):
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))
+        records = [json.loads(line) for line in said[1].splitlines()[-5:]]
+        return "\n".join([said[0][-2000:], *map(summary, records)])
 
-def take(guest: Guest, steps: list[walks.Walk], rules: Sequence[str]) -> list[list[Any]]:
-    """Take the walks *steps*; return the results of each, the last being its tree."""
-
-    def prepare(work: Path) -> None:
-        (work / "steps").write_text(json.dumps(steps))
-        os.chmod(work / "steps", 0o644)
-
-    file = str(guest.work / "steps")
-    outcome = guest.python(
-        "walker.py", file, profile=RULES, rules=rules, timeout=300, prepare=prepare
-    )
-    assert outcome.status == 0, (outcome.err.decode()[-2000:], *map(summary, outcome.log[:5]))
-    return [json.loads(line) for line in outcome.out.splitlines()]
-
-
-def first_difference(native: list[Any], inside: list[Any]) -> int | None:
-    """Return the number of the first step that came out otherwise, None where all agree."""
-    pairs = zip(native, inside, strict=True)
-    return next((i for i, (one, other) in enumerate(pairs) if one != other), None)
-
-
-def compare(pair: Pair, course: Course, numbers: range, rules: Sequence[str]) -> list[str]:
-    """Take walks of *course* by *numbers*, both ways; return a text for each that differs."""
-    steps = [course.walk(number) for number in numbers]
-    natively, within = take(pair.native, steps, rules), take(pair.inside, steps, rules)
-    found = []
-    for number, one, native, inside in zip(numbers, steps, natively, within, strict=True):
-        at = first_difference(native, inside)
-        if at is not None:
-            seen = differences(native[at], inside[at], f"step {at}")
-            found.append("\n".join([_again(course, number), *explain(pair, one, at, seen, rules)]))
-    return found
-
-
-def _again(course: Course, number: int) -> str:
-    options = f"--walk-seed {course.seed} --walk-first {number} --walk-steps {LENGTH}"
-    return f"seed {course.seed}, walk {number}; to see it again: {options}"
-
-
-def explain(
-    pair: Pair, walk: walks.Walk, at: int, seen: list[str], rules: Sequence[str]
-) -> list[str]:
-    """Return lines about a *walk* that was *seen* to differ at step *at*, shrunk if it can be."""
-
-    def fails(candidates: list[walks.Walk]) -> list[bool]:
-        both = (take(guest, candidates, rules) for guest in (pair.native, pair.inside))
-        return [first_difference(*results) is not None for results in zip(*both, strict=True)]
-
-    again = sum(fails([walk])[0] for _ in range(_AGAIN))
-    lines = [f"natively, and inside, with {' '.join(rules)}:", *seen]
-    if again < _AGAIN:
-        return [
-            *lines,
-            f"taken alone, it differed {again} of {_AGAIN} times; the steps up to there:",
-            *map(json.dumps, walk[: at + 1]),
-        ]
-    shortest = shrink(walk[: at + 1], fails)
-    native, inside = (take(guest, [shortest], rules)[0] for guest in (pair.native, pair.inside))
-    return [*lines, "shortest:", *map(json.dumps, shortest), *differences(native, inside)]
+    def close(self) -> None:
+        """End the guest."""
+        for member in (self._process.pid, *host.session_members(self._process.pid)):
+            try:
+                os.kill(member, 9)
+            except ProcessLookupError:
+                continue
+        for stream in (self._process.stdin, self._process.stdout, self._errors, self._log):
+            if stream is not None:
+                stream.close()
+        self._process.wait()
 
 
-def shrink(steps: walks.Walk, fails: Callable[[list[walks.Walk]], list[bool]]) -> walks.Walk:
-    """Return a shortest walk that still *fails*, which is asked about many walks at once."""
-    size = max(len(steps) // 2, 1)
-    while True:
-        ranges = range(0, len(steps) - 1, size)  # The last step stays: it shows the difference.
-        shorter = [steps[:at] + steps[min(at + size, len(steps) - 1) :] for at in ranges]
-        answers = fails(shorter) if shorter else []
-        if any(answers):
-            steps = shorter[answers.index(True)]
-        elif size == 1:
-            return steps
-        else:
-            size = max(size // 2, 1)
+class Walkers:
+    """One walker natively and one inside, who take the same walks."""
+
+    def __init__(self, native: Guest, inside: Guest, rules: Sequence[str]) -> None:
+        self._guests = (native, inside)
+        self._rules = rules
+        self._walkers: list[Walker] = []
+        self.steps = 0  # How many were taken, both ways.
+
+    def compare(self, walk: Walk) -> list[str]:
+        """Take *walk* both ways; return where that differed, a line for each place."""
+        if not self._walkers:
+            self._walkers = [Walker(guest, self._rules) for guest in self._guests]
+        for walker in self._walkers:
+            walker.set_out(walk)
+        native, inside = (walker.arrive() for walker in self._walkers)
+        if native is None or inside is None:
+            gone = " and ".join(
+                name for name, one in (("native", native), ("inside", inside)) if one is None
+            )
+            words = [walker.last_words() for walker in self._walkers]
+            self.close()
+            return [f"{gone}: the walker is gone or hangs", *words]
+        self.steps += len(walk)
+        places = [*(f"step {at}" for at in range(len(walk))), "tree"]
+        found = map(differences, native, inside, places)
+        return [line for lines in found for line in lines]
+
+    def close(self) -> None:
+        """End both; the next walk begins with others."""
+        for walker in self._walkers:
+            walker.close()
+        self._walkers = []
