@@ -36,7 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--walk-seed", type=int, default=1, help="which random walks to take")
     parser.addoption("--configurations", type=int, default=60, help="how many random ones to try")
     parser.addoption("--configuration-seed", type=int, default=1, help="the first of them")
-    parser.addoption("--walk-first", type=int, default=0, help="the first walk of that seed")
 
 
 @pytest.fixture(scope="session")

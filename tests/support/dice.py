@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BYTES = 48  # What the largest of things takes; whoever asks for more gets zeros.
-_THROWN = st.binary(min_size=BYTES, max_size=BYTES)
 
 
 class Dice:
@@ -54,13 +53,16 @@ class Dice:
         return self.below(100) >= 100 - percent
 
 
-def several(make: Callable[[Dice], T | None], count: int) -> SearchStrategy[list[T]]:
-    """Return a strategy for what *make* makes of dice, *count* times, without what is None.
+def several(
+    make: Callable[[Dice], T | None], count: int, size: int = BYTES
+) -> SearchStrategy[list[T]]:
+    """Return a strategy for what *make* makes of *size* bytes, *count* times, without what is None.
 
     It is drawn half by half, so that hypothesis can put nothing in place of many at once: where
-    None comes of zeros, that is what it does. What is drawn comes in its order.
+    None comes of zeros, that is what it does. All of it may be no more than some 8,000 bytes.
     """
-    one = _THROWN.map(lambda thrown: [made for made in [make(Dice(thrown))] if made is not None])
+    thrown = st.binary(min_size=size, max_size=size)
+    one = thrown.map(lambda some: [made for made in [make(Dice(some))] if made is not None])
     known: dict[int, SearchStrategy[list[T]]] = {1: one}
 
     def halves(number: int) -> SearchStrategy[list[T]]:
