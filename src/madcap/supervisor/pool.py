@@ -185,7 +185,7 @@ class Pool:
         It never hinders: two threads that receive for a moment are one too many, but no mistake.
         """
         doing = self._doing
-        seen = 0
+        seen = doing[0]
         waiting = select.poll()
         waiting.register(self._host.listener, select.POLLIN)
         while not worker.baton.acquire(True, STUCK):

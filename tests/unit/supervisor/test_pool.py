@@ -187,8 +187,8 @@ def test_the_understudy_receives_in_place_of_one_that_is_stuck() -> None:
     pool._idle += [worker, next_one]
     assert pool._rest(worker)
     assert pool._receiver is worker is not first
-    # Seen twice to be in the same call, and another call has waited for a moment.
-    assert worker.baton.patience == [module.STUCK, module.STUCK, module.GRACE]
+    # It was in the same call for a second, and another call has waited for a moment.
+    assert worker.baton.patience == [module.STUCK, module.GRACE]
     assert pool._idle == [next_one]
     assert next_one.baton.acquire(False)  # It stands by now.
     listener.close()
@@ -218,7 +218,7 @@ def test_the_understudy_does_nothing_where_the_call_that_waits_is_received() -> 
     def waits() -> bool:
         if worker.baton.patience[-1] == module.GRACE:
             pool._doing[0] = 6
-        return len(worker.baton.patience) > 3
+        return len(worker.baton.patience) > 2
 
     worker = with_baton(waits)
     pool._idle.append(worker)
