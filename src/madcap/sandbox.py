@@ -20,7 +20,7 @@ from madcap.filter.rules import guest_programs
 from madcap.kernel.host import Host
 from madcap.kernel.table import Conditions, plan, stops
 from madcap.linux import capability, landlock, prctl, process, ptrace, seccomp, securebits
-from madcap.linux._call import MACHINE, NUMBERS, call
+from madcap.linux._call import MACHINE, NUMBERS, call, return_blocks_from
 from madcap.policy import actions, categories, lock
 from madcap.policy.landlock import Landlock
 from madcap.supervisor import lockdown
@@ -39,6 +39,8 @@ _PR_SET_PDEATHSIG = 1
 _SCHED_IDLE = 5
 _RLIMIT_NOFILE, _RLIMIT_CORE = 7, 4
 _OLDEST = (5, 19)
+#: Blocks of memory that are not kept: a guest may have many threads receive four times as much.
+_LARGE = 1 << 20
 _EXIT_TIMEOUT = 124
 _EXIT_CONFINE = 101
 _SCOPED_SIGNALS = (6, 12)
@@ -343,6 +345,7 @@ def _raise_limits() -> None:
 
 
 def _start_threads(host: Host, handlers: object) -> None:
+    return_blocks_from(_LARGE)
     interrupter = Interrupter(host)
     if host.by_status:
         from madcap.supervisor.watch_status import StatusWatch

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TABLES = ("cases_order", "cases_descriptors", "cases_sockets", "cases_task", "cases_ipc",
-          "cases_change", "cases_closing")  # fmt: skip
+          "cases_change", "cases_closing", "cases_net", "cases_net_messages", "cases_net_peers",
+          "cases_killed")  # fmt: skip
 SWITCHES = (
     "sandbox/all:on", "sandbox/lock,mem,pid,proxy,pty,uring,tpe,force,ioctl:off",
     "trace/allow_unsafe_memfd:1", "trace/allow_unsafe_shm:1", "trace/allow_unsafe_msgqueue:1",

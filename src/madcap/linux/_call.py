@@ -178,6 +178,17 @@ def peek(address: int, size: int) -> bytes:
     return ctypes.string_at(address, size)
 
 
+def return_blocks_from(size: int) -> None:
+    """Have blocks of *size* bytes and more go back to the kernel when they are freed: mallopt(3).
+
+    glibc raises that bound to whatever was freed, and keeps as much for each of its arenas, of
+    which threads get some sixteen. musl needs no asking.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(-3, size)  # M_MMAP_THRESHOLD
+
+
 def empty_handler(signal: int) -> None:
     """Install a C handler for *signal* that does nothing, without SA_RESTART (sigaction(2))."""
     # struct sigaction of glibc and musl on 64-bit: handler, 128 bytes of mask, flags, restorer.
