@@ -189,6 +189,55 @@ def test_fast_open_is_judged_where_it_is_allowed(sandbox: Guest) -> None:
     assert found["fast open"] == found["fast open message"] == "ENOTCONN"
 
 
+_SOME = """
+import ctypes, errno, json, select, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+ends = [socket.socket(2, 2) for _ in range(2)]
+for end, port in zip(ends, PORTS):
+    end.bind(("127.0.0.1", port))
+kept = []
+def at(data):
+    kept.append(ctypes.create_string_buffer(data, len(data)))
+    return ctypes.addressof(kept[-1])
+def header(port, text):
+    to = at(struct.pack("=H", 2) + struct.pack(">H", port) + bytes((127, 0, 0, 1)) + bytes(8))
+    vector = at(struct.pack("=QQ", at(text), len(text)))
+    return struct.pack("=QIxxxxQQQQixxxxIxxxx", to, 16, vector, 1, 0, 0, 0, 77)
+def send(*headers):
+    array = ctypes.create_string_buffer(b"".join(headers))
+    sent = libc.sendmmsg(sender.fileno(), array, len(headers), 0)
+    told = [struct.unpack_from("=I", array, 64 * i + 56)[0] for i in range(len(headers))]
+    return sent if sent >= 0 else errno.errorcode[ctypes.get_errno()], told
+def arrived(end):
+    texts = []
+    while select.select([end], [], [], 0)[0]:
+        texts.append(end.recv(9).decode())
+    return texts
+sender = socket.socket(2, 2)
+good, bad = PORTS
+found = {"between": send(header(good, b"1"), header(bad, b"22"), header(good, b"333")),
+         "first": send(header(bad, b"4"), header(good, b"5"))}
+found["allowed"], found["denied"] = map(arrived, ends)
+print(json.dumps(found))
+"""
+
+
+def test_of_many_messages_those_before_a_denied_one_are_sent(guest: Guest) -> None:
+    ports = free_ports(socket.SOCK_DGRAM)
+    rules = ("allow/net/bind+loopback!1-65535", f"allow/net/connect+loopback!{ports[0]}")
+    found = _run(guest, _SOME.replace("PORTS", repr(ports)), *rules)
+    if guest.kind == "native":
+        assert found == {
+            "between": [3, [1, 2, 3]], "first": [2, [1, 1]],
+            "allowed": ["1", "333", "5"], "denied": ["22", "4"],
+        }  # fmt: skip
+    else:
+        assert found == {
+            "between": [1, [1, 77, 77]], "first": ["ENOTCONN", [77, 77]],
+            "allowed": ["1"], "denied": [],
+        }  # fmt: skip
+
+
 _FAMILIES = """
 import ctypes, errno, json
 libc = ctypes.CDLL(None, use_errno=True)
