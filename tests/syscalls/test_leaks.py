@@ -120,3 +120,38 @@ def test_the_supervisor_holds_nothing_of_sizes_that_a_guest_chooses(
             assert process.stdout.readline()
             seen.append(state(process.pid).memory)
     assert seen[-1] <= seen[0] + ROOM, seen
+
+
+_WAITING = """
+import os, socket, sys, threading, time
+one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+def wait(size):
+    one.recvmsg(size, 64)
+print("ready", flush=True)
+size = 0
+while sys.stdin.readline():
+    before = len(os.listdir("/proc/self/task"))
+    for _ in range(40):
+        threading.Thread(target=wait, args=(size or 100,), daemon=True).start()
+    time.sleep(1)
+    size = 4 << 20
+    print(len(os.listdir("/proc/self/task")) - before, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_call_that_waits_holds_no_room_for_what_may_come(
+    installation: host.Installation, target: str
+) -> None:
+    """Its caller names a size, and need not have any memory of that size."""
+    seen = []
+    with started(installation, target, "-c", _WAITING) as process:
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(2):
+            before = state(process.pid).memory
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "40\n"
+            seen.append(state(process.pid).memory - before)
+    small, large = seen
+    assert large <= small + 2 * ROOM, seen

@@ -25,6 +25,7 @@ __all__ = [
     "MACHINE",
     "NUMBERS",
     "Buffer",
+    "Room",
     "bind",
     "bind_result",
     "c_char_p",
@@ -68,6 +69,22 @@ class Buffer:
     def at(self, offset: int) -> c_void_p:
         """Return the address of the byte at *offset*, as `plain` functions take it."""
         return c_void_p(self.address + offset)
+
+
+class Room:
+    """*size* bytes, 8 KiB or more, for the kernel to fill; they take memory as they are filled.
+
+    So a call that waits holds nothing, however much it would receive. A bytearray is cleared, and
+    takes it all at once; a new bytes object comes from calloc(3). Nobody else has that object to
+    see that it changes.
+    """
+
+    __slots__ = ("address", "data", "size")
+
+    def __init__(self, size: int) -> None:
+        self.data = bytes(size)
+        self.size = size
+        self.address = int.from_bytes(c_char_p(self.data), "little")
 
 
 def bind(name: str, *argtypes: CType) -> Callable[..., int]:

@@ -12,7 +12,7 @@ from madcap.linux.socket import IOVEC
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.request import Request
-    from madcap.linux._call import Buffer
+    from madcap.linux._call import Buffer, Room
 
 IOV_MAX = 1024
 RW_MAX = 0x7FFF_F000  #: MAX_RW_COUNT: no call transfers more.
@@ -86,7 +86,7 @@ class Payload:
             page += 4096
         return page - first[0]
 
-    def paste(self, req: Request, buffer: Buffer, size: int) -> None:
+    def paste(self, req: Request, buffer: Buffer | Room, size: int) -> None:
         """Fill what comes next with the first *size* bytes of *buffer*; raises EFAULT."""
         wanted = self._next(size)
         if not wanted:

@@ -21,7 +21,7 @@ from madcap.kernel.net.names import NAMES
 from madcap.kernel.net.payload import PIECE, Payload, single, vector
 from madcap.kernel.reply import Continue, Interrupted
 from madcap.linux import socket as s
-from madcap.linux._call import Buffer
+from madcap.linux._call import Buffer, Room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Message:
     __slots__ = ("control", "data", "flags", "name", "size")
 
     def __init__(
-        self, data: Buffer, size: int, name: bytes, control_data: bytes, flags: int
+        self, data: Buffer | Room, size: int, name: bytes, control_data: bytes, flags: int
     ) -> None:
         self.data = data
         self.size = size
@@ -178,7 +178,7 @@ def receive(req: Request, socket: Socket, size: int, flags: int, room: int) -> M
     Descriptors that came are in the control data, and ours.
     """
     most = PIECE if socket.type == a.SOCK_STREAM and not flags & s.MSG_WAITALL else _WHOLE_MAX
-    buffer = req.scratch if size <= req.scratch.size else Buffer(min(size, most))
+    buffer = req.scratch if size <= req.scratch.size else Room(min(size, most))
     size = min(size, buffer.size)
     start = s.MSGHDR.size + s.IOVEC.size
     control_at = start + s.ADDRESS_MAX
