@@ -48,7 +48,7 @@ def test_random_calls_come_out_the_same(
 
     @seed(f"{request.config.getoption('--walk-seed')} {name}")
     @settings(
-        max_examples=wanted * 51 // 50 // LENGTH + LESS, database=None, deadline=None,
+        max_examples=wanted * 21 // 20 // LENGTH + LESS, database=None, deadline=None,
         suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.shrink),
         report_multiple_bugs=False,
     )  # fmt: skip
