@@ -39,8 +39,9 @@ _PR_SET_PDEATHSIG = 1
 _SCHED_IDLE = 5
 _RLIMIT_NOFILE, _RLIMIT_CORE = 7, 4
 _OLDEST = (5, 19)
-#: Blocks of memory that are not kept: what many threads receive, or would if anything came.
-_LARGE = 1 << 18
+#: Blocks of memory that are not kept. The pieces of a stream are smaller: they come one after
+#: another, and fresh pages for each would cost as much as copying it.
+_LARGE = 272 << 10
 _EXIT_TIMEOUT = 124
 _EXIT_CONFINE = 101
 _SCOPED_SIGNALS = (6, 12)

@@ -29,7 +29,7 @@ def _kept() -> int:
             Buffer(SIZE)
         done.wait()
 
-    return_blocks_from(1 << 20)
+    return_blocks_from(272 << 10)
     done = threading.Barrier(THREADS + 1)
     before = memory()
     for _ in range(THREADS):
@@ -44,7 +44,7 @@ def test_large_blocks_go_back_to_the_kernel() -> None:
 
 def _taken() -> int:
     """Return by how many KiB the memory of a process grew by rooms that nothing came into."""
-    return_blocks_from(1 << 18)
+    return_blocks_from(272 << 10)
     before = memory()
     rooms = [Room(SIZE) for _ in range(THREADS)]
     return memory() - before if len(rooms) == THREADS else -1
