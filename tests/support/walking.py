@@ -34,11 +34,13 @@ class Walker:
         guest.fresh_work()
         program = str(guest.installation.guest / "walker.py")
         options: dict[str, Any] = dict(guest.identity.spawn_options())
+        if guest.kind != "native":  # There it would take the number of a descriptor.
+            options["pass_fds"] = (self._log.fileno(),)
         self._process = subprocess.Popen(
             guest.command([host.PYTHON, "-I", "-S", program], rules, RULES),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, cwd=guest.work,
             env=guest.environment({"SYD_LOG_FD": str(self._log.fileno())}), text=True,
-            pass_fds=(self._log.fileno(),), start_new_session=True, umask=0o022, **options,
+            start_new_session=True, umask=0o022, **options,
         )  # fmt: skip
 
     def set_out(self, walk: Walk) -> None:
