@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,7 +97,7 @@ class Loops:
         counts = ", ".join(f"{self.made[name]} {name}" for name in self.about[title])
         print(f"{counts}: {len(now.descriptors)} descriptors, {now.threads} threads,", end=" ")
         print(f"{now.memory} KiB ({now.memory - before.memory:+})", flush=True)
-        assert not Counter(now.descriptors) - Counter(before.descriptors)
+        assert not now.more_than(before)
         assert now.threads <= before.threads
         assert now.memory <= before.memory + room
         self.rest = now
