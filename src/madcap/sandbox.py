@@ -372,6 +372,7 @@ def _start_threads(host: Host, handlers: object) -> None:
     _guarded(confine, interrupter.run)
     if host.sandbox.timeout is not None:
         _guarded(lockdown.confine_timer, lambda: _expire((host.sandbox.timeout or 0) / 1e9))
+    host.known.forget(opened=host.may_know())
     pool.start()
 
 

@@ -53,6 +53,8 @@ class Guest:
         self.identity = identity
         self.installation = installation
         self.target = target
+        #: Whether madcap may use its native part: what root runs does, so both are tested.
+        self.native = bool(os.environ.get("MADCAP_TEST_NATIVE")) or identity.uid == 0
         self.top = Path(tempfile.mkdtemp(prefix="madcap-", dir=host.WORK_ROOT))
         os.chmod(self.top, 0o755)
         self.work = self.top / "work"
@@ -97,6 +99,7 @@ class Guest:
             "TMPDIR": str(self.temporary),
             "WORK": str(self.work),
             "PROJECT": str(self.installation.top),
+            "MADCAP_NATIVE": str(int(self.native)),
             **chosen,
         }
 

@@ -93,7 +93,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for part in _PARTS:
         for path in sorted((CHECKOUT / part).rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
+            if path.is_file() and path.suffix not in (".pyc", ".so"):
                 digest.update(str(path.relative_to(CHECKOUT)).encode() + b"\0")
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -117,8 +117,10 @@ def install() -> Installation:
         fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=INSTALLATIONS))
         for part in _PARTS:
             shutil.copytree(
-                CHECKOUT / part, fresh / part, ignore=shutil.ignore_patterns("__pycache__")
+                CHECKOUT / part, fresh / part, ignore=shutil.ignore_patterns("__pycache__", "*.so")
             )
+        if shutil.which("cc"):  # Guests choose whether it is used.
+            subprocess.run([str(fresh / "bin" / "build-native")], check=True)
         for path in (fresh, *fresh.rglob("*")):
             os.chown(path, 0, 0)
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

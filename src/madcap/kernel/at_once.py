@@ -21,8 +21,7 @@ from madcap.kernel.target import (
     NOFOLLOW_HOW,
     Target,
 )
-from madcap.linux._call import get_errno
-from madcap.linux.fs import open_with
+from madcap.linux.listener import NO_WAY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def at_once(req: Request, start: int, prefix: bytes, path: bytes, how: int) -> T
 
     *prefix* is the canonical name of *start*, b"" for the root.
     """
-    fd = _open(req, start, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW)
+    fd = _look(req, 0, start, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW)
     if fd < 0:
         return None
     name = b""
@@ -58,17 +57,13 @@ def from_here(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     This thread goes to the caller's directory itself: that is half as dear as to hold a descriptor
     of it and to ask /proc for its name. Whatever is found at /proc, the name is the kernel's.
     """
-    if not _go(req, dirfd):
-        return None  # The walk finds out why.
-    fd = _open(req, F.AT_FDCWD, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW)
+    clean = is_clean(path)
+    fd = _look(req, req.tid, dirfd, path, FOLLOW_HOW if how & FOLLOW else NOFOLLOW_HOW, clean)
     if fd < 0:
         return None
     name = b""
-    if is_clean(path):
-        try:
-            prefix = os.getcwdb()
-        except OSError:
-            return None  # A deleted directory.
+    if clean:
+        prefix = req.looker.cwd
         name = prefix + b"/" + path if prefix != b"/" else b"/" + path
     return _named(req, fd, name, path)
 
@@ -84,15 +79,10 @@ def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     if path[0] == 0x2F:
         parent, above = req.host.root, head
         if head:
-            parent = _open(req, parent, head, DIRECTORY_HOW)
+            parent = _look(req, 0, parent, head, DIRECTORY_HOW)
     else:
-        if not _go(req, dirfd):
-            return None
-        parent = _open(req, F.AT_FDCWD, head or b".", DIRECTORY_HOW)
-        try:
-            above = os.getcwdb()
-        except OSError:
-            return None
+        parent = _look(req, req.tid, dirfd, head or b".", DIRECTORY_HOW, True)
+        above = req.looker.cwd
         if above == b"/":
             above = b"/" + head if head else b""
         elif head:
@@ -102,14 +92,14 @@ def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     if parent < 0 or above == b"/proc" or above[:6] == b"/proc/":
         return None
     name = above + b"/" + base
-    fd = open_with(parent, base, NOFOLLOW_HOW)
+    fd = req.looker.look(0, parent, base, NOFOLLOW_HOW, named=False)
     if fd < 0:
-        if get_errno() != errno.ENOENT or not how & (MAY | MISS):
+        if fd != -errno.ENOENT or not how & (MAY | MISS):
             return None
         target = Target(-1, name)
     else:
         req.own(fd)
-        target = Target(fd, name)
+        target = Target(fd, name, req.looker.mode)
         if req.host.procs_elsewhere:
             refuse_elsewhere(req, target.st.st_dev, name, fd)
         if how & MISS:
@@ -121,29 +111,18 @@ def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     return target
 
 
-def _go(req: Request, dirfd: int) -> bool:
-    """Go to the caller's directory *dirfd*; False where that isn't one or can't be entered."""
-    if dirfd == F.AT_FDCWD:
-        here = b"/proc/%d/cwd" % req.tid
-    elif dirfd >= 0:
-        here = b"/proc/%d/fd/%d" % (req.tid, dirfd)
-    else:
+def _look(req: Request, tid: int, dirfd: int, path: bytes, how: bytes, named: bool = False) -> int:
+    """Open *path*, which leads over no link, as `Looker.look` does; -1 where it has to be walked.
+
+    That is so where there is a link, or the directory can't be entered: the walk finds out why.
+    """
+    if tid and dirfd < 0 and dirfd != F.AT_FDCWD:
         raise OSError(errno.EBADF, "bad descriptor")
-    try:
-        os.chdir(here)
-    except OSError:
-        return False
-    return True
-
-
-def _open(req: Request, start: int, path: bytes, how: bytes) -> int:
-    """Open *path*, which leads over no link, below *start*; -1 where there is one."""
-    fd = open_with(start, path, how)
+    fd = req.looker.look(tid, dirfd, path, how, named=named)
     if fd >= 0:
         return req.own(fd)
-    error = get_errno()
-    if error != errno.ELOOP:
-        raise OSError(error, "lookup")
+    if fd not in (-errno.ELOOP, NO_WAY):
+        raise OSError(-fd, "lookup")
     return -1
 
 
@@ -160,7 +139,7 @@ def _named(req: Request, fd: int, name: bytes, path: bytes) -> Target | None:
         return None
     if name[:1] != b"/":
         raise OSError(errno.ENOENT, "unreachable")
-    target = Target(fd, name)
+    target = Target(fd, name, req.looker.mode)
     if req.host.procs_elsewhere:
         refuse_elsewhere(req, target.st.st_dev, name, fd)
     target.directory = path[-1] == 0x2F

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 
 from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.judge import Panic
-from madcap.kernel.reply import Continue, Gone, Install, Interrupted
+from madcap.kernel.reply import Continue, Gone, Install, Interrupted, Written
 from madcap.kernel.request import Request
 from madcap.linux._call import ARCH
 from madcap.linux.affinity import Placement
-from madcap.linux.seccomp import RESP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,19 +22,16 @@ if TYPE_CHECKING:
 
     Handlers = dict[int, tuple[str, Callable[[Request], Reply]]]
 
-_SEND = F.SECCOMP_IOCTL_NOTIF_SEND
-
 
 class Dispatcher:
     """Answers notifications for one emulator thread."""
 
-    __slots__ = ("_handlers", "_host", "_placement", "_resp", "req")
+    __slots__ = ("_handlers", "_host", "_placement", "req")
 
     def __init__(self, host: Host, handlers: Handlers) -> None:
         self._host = host
         self._handlers = handlers
         self._placement = Placement()
-        self._resp = bytearray(RESP.size)
         self.req = Request(host, host.sandbox.memory_access)
 
     def handle(self, notification: tuple[int, ...]) -> None:
@@ -52,6 +47,8 @@ class Dispatcher:
             reply = row[1](req)
             if reply.__class__ is int:
                 self._answer(ident, reply, 0, 0)
+            elif reply.__class__ is Written:
+                req.answer_with(reply.address, reply.size)
             elif reply.__class__ is Install:
                 self._install(ident, reply)
             elif reply.__class__ is Continue:
@@ -98,12 +95,4 @@ class Dispatcher:
     def _answer(self, ident: int, value: int, error: int, flags: int) -> None:
         if self.req.shares:
             self.req.finish()
-        RESP.pack_into(self._resp, 0, ident, value, -error, flags)
-        while True:
-            try:
-                fcntl.ioctl(self._host.listener, _SEND, self._resp, True)
-            except InterruptedError:
-                continue
-            except OSError:
-                return  # ENOENT: the guest is gone. Nothing else can be wrong with our answer.
-            return
+        self.req.listener.answer(ident, value, error, flags)

@@ -11,17 +11,25 @@ from madcap.kernel.crashes import Crashes
 from madcap.kernel.procfs import mounted_elsewhere
 from madcap.linux._call import MACHINE, Buffer
 from madcap.linux.fs import filesystem_type, openat2
+from madcap.linux.listener import LIBRARY, Known, Listener, Looker
+from madcap.linux.memory import CROSS_ONLY
 from madcap.linux.process import read_file
+from madcap.policy.categories import STAT, WALK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from madcap.linux.memory import Memory
+    from madcap.linux.native import Native
+    from madcap.policy.domain import Domain
     from madcap.policy.sandbox import Sandbox
 
 #: The open(2) flags of this machine.
 OPEN: OpenFlags = OpenFlags(MACHINE)
 
+#: Switches under which no path is just opened.
+FORCING = frozenset(("deny_dotdot", "force_no_symlinks", "force_no_magiclinks", "force_no_xdev"))
 _MOST_INTERRUPTED = 4096
 
 
@@ -48,8 +56,10 @@ class Host:
         "ghost",
         "groups",
         "interrupted",
+        "known",
         "listener",
         "moves",
+        "native",
         "null",
         "options",
         "pid",
@@ -96,7 +106,7 @@ class Host:
         self.eldest_fd = -1
         self.eldest_lives = True
         self.plain_stat = False
-        self.policy_lock = _thread.allocate_lock()  #: Commands change the policy one at a time.
+        self.policy_lock = PolicyLock(self)
         self.traceme: set[int] = set()  #: Threads that asked to be traced.
         random = os.urandom(4)
         major_minor = b".".join(os.uname().release.encode().split(b".")[:2])
@@ -104,6 +114,14 @@ class Host:
         self.sysinfo = (int.from_bytes(random[1:], "little"), random[0])
         self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
         self.chrooted = False
+        self.native: Native | None = None  #: The native part, where there is one.
+        self.known = Known()
+        if os.path.exists(LIBRARY) and sandbox.environ.get(b"MADCAP_NATIVE") != b"0":
+            from madcap.linux.native import load
+
+            self.native = load(LIBRARY)
+        if self.native is not None:
+            self.known = self.native.known
         self.crashes = Crashes()
         self.terminal = 0  #: The process between the guest's terminal and the user's, if any.
         self.ghost = False
@@ -125,6 +143,45 @@ class Host:
         self.action: Callable[..., None] = _nothing
         self.forget: Callable[[int], None] = _nothing
 
+    def ways(self, memory: Memory, scratch: Buffer, offset: int) -> tuple[Listener, Looker]:
+        """Return what a thread receives, answers and looks paths up with.
+
+        A struct stat may be left at *offset* of *scratch* by a look.
+        """
+        if self.native is None:
+            return Listener(self.listener, memory), Looker()
+        ahead = self.sandbox.memory_access == CROSS_ONLY
+        listener = self.native.listener(self.listener, memory, self.root, ahead=ahead)
+        return listener, self.native.looker(scratch, offset)
+
+    def may_know(self) -> bool:
+        """Tell whether a stat may be answered from what is `known`.
+
+        Where more than the rules of one category on a name decides, or the walk to it, it may not.
+        """
+        policy = self.sandbox.active
+        return not (
+            self.ghost
+            or self.chrooted
+            or self.procs_elsewhere
+            or self.moves
+            or policy.masks
+            or policy.enabled & WALK
+            or not policy.flags.isdisjoint(FORCING)
+        )
+
+    def tell_known(self, policy: Domain, name: bytes) -> None:
+        """Let a stat of what is beside *name* be answered at once, where *policy* allows all."""
+        lock = self.policy_lock.lock
+        if self.native is None or not lock.acquire(False):
+            return
+        try:
+            directory = name[: name.rfind(b"/")]
+            if policy is self.sandbox.active and policy.allows_all_in(STAT, directory):
+                self.known.allow(directory)
+        finally:
+            lock.release()
+
     def note_interrupted(self, tid: int, call: tuple[int, ...]) -> None:
         """Note for the tracer that *call* of thread *tid* is answered ERESTARTSYS.
 
@@ -137,6 +194,24 @@ class Host:
         if len(calls) > _MOST_INTERRUPTED:
             for old in list(calls)[: _MOST_INTERRUPTED // 2]:
                 calls.pop(old, None)
+
+
+class PolicyLock:
+    """Held while the policy changes: one command at a time, and nothing stays `known`."""
+
+    __slots__ = ("_host", "lock")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.lock = _thread.allocate_lock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        self._host.known.forget(opened=False)
+
+    def __exit__(self, *_error: object) -> None:
+        self._host.known.forget(opened=self._host.may_know())
+        self.lock.release()
 
 
 def _nothing(*_args: object, **_options: object) -> None:

@@ -21,6 +21,7 @@ import errno
 
 from madcap.abi import flags as F
 from madcap.kernel import at_once
+from madcap.kernel.host import FORCING
 from madcap.kernel.names import is_safe_name
 from madcap.kernel.substitute import is_substituted
 from madcap.kernel.target import EMPTY, FOLLOW_HOW, LAST, Target, descriptor_name
@@ -31,8 +32,6 @@ from madcap.policy.categories import WALK
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.kernel.request import Request
-
-_FORCING = frozenset(("deny_dotdot", "force_no_symlinks", "force_no_magiclinks", "force_no_xdev"))
 
 
 def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) -> Target:
@@ -53,7 +52,7 @@ def lookup(req: Request, dirfd: int, path: bytes, how: int, resolve: int = 0) ->
     if absolute and resolve & F.RESOLVE_BENEATH:
         raise OSError(errno.EXDEV, "absolute path")
     asked = resolve
-    if not flags.isdisjoint(_FORCING):
+    if not flags.isdisjoint(FORCING):
         resolve = _forced(flags, path, resolve)
     target = None
     if not resolve and not req.policy.enabled & WALK:

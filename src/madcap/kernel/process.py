@@ -201,7 +201,8 @@ def sys_chroot(req: Request) -> int:
     admit(req, target, C.CHROOT)
     if target.type != 0o040000:
         raise OSError(errno.ENOTDIR, "not a directory")
-    req.host.chrooted = True
+    with req.host.policy_lock:
+        req.host.chrooted = True
     events.emit(
         events.WARN, {"ctx": "chroot_sandbox", "path": target.name, "sys": req.name}, pid=req.tid
     )

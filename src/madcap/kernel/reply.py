@@ -18,6 +18,16 @@ class Install:
         self.cloexec = cloexec
 
 
+class Written:
+    """Answer 0 after *size* bytes at RESULT of `Request.scratch` were written to *address*."""
+
+    __slots__ = ("address", "size")
+
+    def __init__(self, address: int, size: int) -> None:
+        self.address = address
+        self.size = size
+
+
 class Continue:
     """Let the kernel run the guest's own call; *reason* says why a race on it is harmless."""
 
@@ -36,4 +46,4 @@ class Interrupted(Exception):
 
 
 #: A plain int is the call's result.
-Reply = int | Install | Continue
+Reply = int | Install | Written | Continue

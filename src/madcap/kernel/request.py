@@ -37,7 +37,8 @@ class Request:
     __slots__ = (
         "_addfd",
         "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args", "host", "id",
-        "memory", "name", "number", "policy", "result", "scratch", "shares", "tid", "words",
+        "listener", "looker", "memory", "name", "number", "policy", "result", "scratch", "shares",
+        "tid", "words",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
@@ -49,6 +50,7 @@ class Request:
         self._id_buffer = bytearray(8)
         self._addfd = bytearray(ADDFD.size)
         self._owned: list[int] = []
+        self.listener, self.looker = host.ways(self.memory, self.scratch, RESULT)
         self._pidfd = -1
         self._pidfd_tid = 0
         self.id = self.tid = self.number = self._tgid = 0
@@ -116,6 +118,9 @@ class Request:
 
     def path(self, index: int) -> bytes:
         """The path string that argument *index* points to."""
+        ahead = self.listener.ahead
+        if ahead is not None and ahead[0] == index:
+            return ahead[1]
         return self.memory.string(self.tid, self.pointer(self.args[index]))
 
     def string(self, address: int, limit: int) -> bytes:
@@ -138,6 +143,20 @@ class Request:
         """Write the *size* bytes at RESULT of `scratch` to *address*."""
         self.memory.write_buffer(
             self.tid, self.pointer(address), self.scratch.address + RESULT, size
+        )
+
+    def answer_with(self, address: int, size: int) -> None:
+        """Answer 0 after `write_result`, unless the guest waits no more."""
+        if self.shares:
+            self.finish()
+        owned = self._owned
+        self.listener.answer_with(
+            self.id,
+            self.tid,
+            self.result,
+            self.pointer(address),
+            size,
+            owned.pop() if owned else -1,
         )
 
     # The task

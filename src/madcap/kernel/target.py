@@ -31,15 +31,17 @@ DIRECTORY_HOW = openat2_how(F.O_PATH | OPEN.DIRECTORY, _PLAIN)
 class Target:
     """What a path led to.
 
-    *fd* pins the object (-1: missing), *name* is its canonical name; *parent* and *base* are set
+    *fd* pins the object (-1: missing), *name* is its canonical name; *mode* is its st_mode, or -1
+    where nobody asked yet; *parent* and *base* are set
     where the lookup asked for them. *directory* tells that the path ended in a slash. All
     descriptors belong to the request.
     """
 
-    __slots__ = ("_st", "base", "directory", "fd", "magic", "name", "parent")
+    __slots__ = ("_st", "base", "directory", "fd", "magic", "mode", "name", "parent")
 
-    def __init__(self, fd: int, name: bytes) -> None:
+    def __init__(self, fd: int, name: bytes, mode: int = -1) -> None:
         self.fd = fd
+        self.mode = mode
         self.name = name
         self.parent = -1
         self.base = b""
@@ -57,6 +59,8 @@ class Target:
     @property
     def type(self) -> int:
         """The object's type bits (S_IF…), 0 where it is missing."""
+        if self.mode >= 0:
+            return self.mode & F.S_IFMT
         return self.st.st_mode & F.S_IFMT if self.fd >= 0 else 0
 
 

@@ -100,6 +100,7 @@ def _masked(req: Request, target: Target) -> None:
         if fd >= 0:
             target.fd = fd
             target._st = None
+            target.mode = -1
 
 
 # Reading

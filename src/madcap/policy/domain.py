@@ -160,6 +160,17 @@ class Domain:
             return self._decide(wanted, text)
         return verdict
 
+    def allows_all_in(self, wanted: int, directory: bytes) -> bool:
+        """Tell whether it is known that *wanted* is allowed for every name in *directory*."""
+        if not wanted & self.enabled:
+            return True
+        verdict = self._directory_memo.get((wanted, directory))
+        return (
+            verdict is not None
+            and verdict[0] == actions.ALLOW
+            and not self._index.names_in(directory)
+        )
+
     def _decide(self, wanted: int, text: bytes) -> Verdict:
         memo = self._memo
         directories = self._directory_memo

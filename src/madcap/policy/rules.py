@@ -61,19 +61,21 @@ if TYPE_CHECKING:
 class Index:
     """Rules or masks by where in the tree they can match."""
 
-    __slots__ = ("_anywhere", "_below", "_count", "_exact")
+    __slots__ = ("_anywhere", "_below", "_count", "_exact", "_named_in")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._exact: dict[bytes, list[Entry]] = {}
         self._below: dict[bytes, list[Entry]] = {}
         self._anywhere: list[Entry] = []
         self._count = 0
+        self._named_in: set[bytes] | None = None
         for rule in rules:
             self.add(rule)
 
     def add(self, rule: Rule) -> None:
         """Take in *rule* as the newest."""
         self._count += 1
+        self._named_in = None
         pattern = rule.pattern
         if rule.method == GLOB:
             entry: Entry = (self._count, Glob(pattern), rule)
@@ -96,6 +98,12 @@ class Index:
     def names(self, text: bytes) -> bool:
         """Tell whether a rule is about *text* alone."""
         return text in self._exact
+
+    def names_in(self, directory: bytes) -> bool:
+        """Tell whether a rule `names` something in *directory*."""
+        if self._named_in is None:
+            self._named_in = {name[: name.rfind(b"/")] for name in self._exact}
+        return directory in self._named_in
 
     def find(self, wanted: int, text: bytes) -> tuple[list[Rule], bool]:
         """Return what matches *text*, newest first, until nothing of *wanted* is left to say.

@@ -17,7 +17,6 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` imports enum: 4 ms
 import _thread
 import errno
-import fcntl
 import os
 import select
 import time
@@ -27,7 +26,6 @@ from madcap.abi import flags as F
 from madcap.kernel.dispatch import Dispatcher
 from madcap.kernel.reply import Gone, Interrupted
 from madcap.linux.process import unshare
-from madcap.linux.seccomp import NOTIF, NOTIF_ZERO
 from madcap.supervisor.interrupts import SIGALRM, Interrupter
 from madcap.supervisor.watch import Entry
 
@@ -120,7 +118,7 @@ class Pool:
             if self._receiver is worker:
                 self._recruit()
             dispatcher = Dispatcher(self._host, self._handlers)
-            self._serve(worker, dispatcher.handle)
+            self._serve(worker, dispatcher)
             dispatcher.req.close()
             del self._workers[tid]
         except BaseException as error:
@@ -128,31 +126,24 @@ class Pool:
             events.bug("emulator", error)
             os._exit(_FATAL)
 
-    def _serve(self, worker: Worker, handle: Callable[[tuple[int, ...]], None]) -> None:
+    def _serve(self, worker: Worker, dispatcher: Dispatcher) -> None:
         """Receive and handle while it is this thread's turn; return when it is not needed."""
-        listener = self._host.listener
-        receive = F.SECCOMP_IOCTL_NOTIF_RECV
-        buffer = bytearray(NOTIF.size)
-        unpack = NOTIF.unpack
-        ioctl = fcntl.ioctl
-        doing = self._doing
+        receive = dispatcher.req.listener.receive
+        handle = dispatcher.handle
         while True:
             if self._receiver is not worker:
                 if not self._rest(worker):
                     return
                 self._recruit()
-            buffer[:] = NOTIF_ZERO
             try:
-                ioctl(listener, receive, buffer, True)
+                call = receive()
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
-                    if error.errno == errno.ENOENT and self._hung_up(listener):
+                    if error.errno == errno.ENOENT and self._hung_up(self._host.listener):
                         return
                     continue
                 raise
-            notification = unpack(buffer)
-            doing[0] = notification[0]
-            handle(notification)
+            handle(call)
 
     def _rest(self, worker: Worker) -> bool:
         """Wait until this thread is to receive; return False where it is to leave."""
