@@ -76,20 +76,8 @@ def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     if not is_clean(path):
         return None
     head, _, base = path.rpartition(b"/")
-    if path[0] == 0x2F:
-        parent, above = req.host.root, head
-        if head:
-            parent = _look(req, 0, parent, head, DIRECTORY_HOW)
-    else:
-        parent = _look(req, req.tid, dirfd, head or b".", DIRECTORY_HOW, True)
-        above = req.looker.cwd
-        if above == b"/":
-            above = b"/" + head if head else b""
-        elif head:
-            above += b"/" + head
-        if above[:1] not in (b"/", b""):
-            return None
-    if parent < 0 or above == b"/proc" or above[:6] == b"/proc/":
+    parent, above = _directory(req, dirfd, head, absolute=path[0] == 0x2F)
+    if parent < 0 or above == b"/proc" or above[:6] == b"/proc/" or above[:1] not in (b"/", b""):
         return None
     name = above + b"/" + base
     fd = req.looker.look(0, parent, base, NOFOLLOW_HOW, named=False)
@@ -109,6 +97,30 @@ def entry(req: Request, dirfd: int, path: bytes, how: int) -> Target | None:
     target.parent = parent
     target.base = base
     return target
+
+
+def _directory(req: Request, dirfd: int, head: bytes, *, absolute: bool) -> tuple[int, bytes]:
+    """Return (descriptor or -1, canonical name) of the directory that *head* leads to.
+
+    A call with two names in one directory means the same one by both.
+    """
+    key = (dirfd, head, absolute)
+    if req.directory_seen is not None and req.directory_seen[0] == key:
+        return req.directory_seen[1]
+    if absolute:
+        parent, above = req.host.root, head
+        if head:
+            parent = _look(req, 0, parent, head, DIRECTORY_HOW)
+    else:
+        parent = _look(req, req.tid, dirfd, head or b".", DIRECTORY_HOW, True)
+        above = req.looker.cwd
+        if above == b"/":
+            above = b"/" + head if head else b""
+        elif head:
+            above += b"/" + head
+    if parent >= 0:
+        req.directory_seen = (key, (parent, above))
+    return parent, above
 
 
 def _look(req: Request, tid: int, dirfd: int, path: bytes, how: bytes, named: bool = False) -> int:

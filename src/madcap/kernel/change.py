@@ -269,7 +269,7 @@ def _pinned(target: Target) -> None:
 
 def _same_mount(one: Target, other: Target) -> None:
     pins = [target.parent if target.parent >= 0 else target.fd for target in (one, other)]
-    if os.fstat(pins[0]).st_dev != os.fstat(pins[1]).st_dev:
+    if pins[0] != pins[1] and os.fstat(pins[0]).st_dev != os.fstat(pins[1]).st_dev:
         raise OSError(errno.EXDEV, "different mounts")
 
 

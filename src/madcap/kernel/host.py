@@ -14,6 +14,7 @@ from madcap.linux.fs import filesystem_type, openat2
 from madcap.linux.listener import LIBRARY, Known, Listener, Looker
 from madcap.linux.memory import CROSS_ONLY
 from madcap.linux.process import read_file
+from madcap.policy.actions import ALLOW
 from madcap.policy.categories import STAT, WALK
 
 TYPE_CHECKING = False
@@ -171,14 +172,21 @@ class Host:
         )
 
     def tell_known(self, policy: Domain, name: bytes) -> None:
-        """Let a stat of what is beside *name* be answered at once, where *policy* allows all."""
+        """Let a stat of *name* be answered at once, and of all that is beside it, if it may be.
+
+        *policy* is what allowed the first.
+        """
         lock = self.policy_lock.lock
         if self.native is None or not lock.acquire(False):
             return
         try:
+            if policy is not self.sandbox.active:
+                return
             directory = name[: name.rfind(b"/")]
-            if policy is self.sandbox.active and policy.allows_all_in(STAT, directory):
-                self.known.allow(directory)
+            if policy.allows_all_in(STAT, directory):
+                self.known.allow(directory + b"/")
+            elif policy.check(STAT, name)[0] == ALLOW:
+                self.known.allow(name)
         finally:
             lock.release()
 

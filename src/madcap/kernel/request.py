@@ -35,10 +35,9 @@ class Request:
     """The call that an emulator thread is working on."""
 
     __slots__ = (
-        "_addfd",
-        "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args", "host", "id",
-        "listener", "looker", "memory", "name", "number", "policy", "result", "scratch", "shares",
-        "tid", "words",
+        "_addfd", "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args",
+        "directory_seen", "host", "id", "listener", "looker", "memory", "name", "number", "policy",
+        "result", "scratch", "shares", "tid", "words",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
@@ -59,6 +58,8 @@ class Request:
         #: let go before the call is answered.
         self.shares = False
         self.args: tuple[int, ...] = ()
+        #: For `at_once.entry`: what it asked for last in this call, and what it found.
+        self.directory_seen: tuple[object, tuple[int, bytes]] | None = None
         self.policy = host.sandbox.active
 
     def begin(self, notification: tuple[int, ...], name: str) -> None:
@@ -75,6 +76,7 @@ class Request:
     def finish(self) -> None:
         """Close every descriptor that the call opened."""
         self.shares = False
+        self.directory_seen = None
         owned = self._owned
         while owned:
             os.close(owned.pop())

@@ -82,12 +82,12 @@ class Listener:
 
 
 class Known:
-    """Directories in which everything may be seen: of no use here, see native.py."""
+    """Names of what may be seen: of no use here, see native.py."""
 
     __slots__ = ()
 
-    def allow(self, directory: bytes) -> None:
-        """Take in the name of a *directory*."""
+    def allow(self, name: bytes) -> None:
+        """Take in *name*; one that ends in a slash stands for all in that directory."""
 
     def forget(self, *, opened: bool) -> None:
         """Forget all. Where not *opened*, nothing is taken in or answered until it is."""

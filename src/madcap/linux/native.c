@@ -3,9 +3,9 @@
  *
  * listener.py does the same without this file; bin/build-native compiles it. The functions make the
  * calls that Python would make one after the other, and return what they returned (-errno on
- * failure). One thing goes further: a stat of a file in a directory of which Python said that its
- * policy lets everything in it be seen (`madcap_allow`) is answered without asking again, as long as
- * the policy does not change (`madcap_forget`). Nothing else is decided here: whatever is unusual (a
+ * failure). One thing goes further: a stat of a file of which Python said that policy lets it be seen,
+ * or all in its directory (`madcap_allow`), is answered without asking again, as long as the policy
+ * does not change (`madcap_forget`). Nothing else is decided here: whatever is unusual (a
  * link, a dot, an odd name, a device, /proc, any error but ENOENT and ENOTDIR) is left to Python.
  */
 #define _GNU_SOURCE
@@ -97,8 +97,8 @@ int madcap_answer(int listener, struct seccomp_notif_resp *answer, int tid, cons
     return 0;
 }
 
-/* The directories that may be seen whole: a hash table of names, which are kept one after the other.
- * What does not fit any more makes it start anew. */
+/* What may be seen: a hash table of names, which are kept one after the other; that of a directory in
+ * which everything may be seen ends in a slash. What does not fit any more makes it start anew. */
 #define SLOTS 8192
 #define MOST (SLOTS / 2)
 #define ROOM (1 << 19)
@@ -138,7 +138,7 @@ static void empty(void)
     known.count = known.used = 0;
 }
 
-/* Everything in the directory called *name* may be seen. */
+/* What is called *name* may be seen, or all in that directory. */
 void madcap_allow(const char *name, size_t length)
 {
     pthread_mutex_lock(&known.lock);
@@ -198,8 +198,8 @@ static int is_usual(const char *text, size_t length)
     return 1;
 }
 
-/* Answer *call*, whose path is *text*, if it is a stat of something in a known directory; return
- * whether it was. *root* is our descriptor of the root. */
+/* Answer *call*, whose path is *text*, if it is a stat of something that is known; return whether it
+ * was. *root* is our descriptor of the root. */
 static int answered(int listener, const struct seccomp_notif *call, const char *text, int root)
 {
     uint64_t flags = 0, out;
@@ -257,7 +257,7 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
     if (fd < 0)
         return 0;
     if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode) || !strncmp(name, "/proc/", 6) ||
-        !is_known(name, (size_t)(strrchr(name, '/') - name))) {
+        !(is_known(name, (size_t)(strrchr(name, '/') + 1 - name)) || is_known(name, strlen(name)))) {
         close(fd);
         return 0;
     }

@@ -70,9 +70,9 @@ class NativeKnown(Known):
         self._allow = library.madcap_allow
         self._forget = library.madcap_forget
 
-    def allow(self, directory: bytes) -> None:
+    def allow(self, name: bytes) -> None:
         """See `Known.allow`."""
-        self._allow(directory, c_ulong(len(directory)))
+        self._allow(name, c_ulong(len(name)))
 
     def forget(self, *, opened: bool) -> None:
         """See `Known.forget`."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask for attributes of files that were seen before, while the policy on them changes.
+
+    known.py toggle DIRECTORY COUNT     forbid and allow it in turn; what is seen must follow
+    known.py many DIRECTORY COUNT       so many directories; then one is forbidden
+    known.py race DIRECTORY COUNT       one thread asks all the time, another forbids and allows
+
+Prints JSON: how often each outcome came.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections import Counter
+
+COUNT: Counter[str] = Counter()
+
+
+def tell(command: str) -> None:
+    """Change the policy."""
+    os.stat(f"/dev/syd/{command}")
+
+
+def seen(path: str) -> bool:
+    """Return whether *path* can be seen."""
+    try:
+        os.lstat(path)
+    except OSError:
+        return False
+    return True
+
+
+def forbid(directory: str) -> None:
+    """Hide what is in *directory*."""
+    tell(f"deny/stat+{directory}/***")
+
+
+def allow(directory: str) -> None:
+    """Show it again."""
+    tell(f"deny/stat-{directory}/***")
+
+
+def toggle(directory: str, count: int) -> None:
+    """Ask after each change, by every kind of name."""
+    os.chdir(os.path.dirname(directory))
+    base = os.path.basename(directory)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(count):
+        for expected, change in ((False, forbid), (True, allow)):
+            change(directory)
+            for _again in range(2):
+                now = {seen(f"{directory}/file"), seen(f"{base}/file")}
+                try:
+                    os.stat("file", dir_fd=fd, follow_symlinks=False)
+                    now.add(True)
+                except OSError:
+                    now.add(False)
+                COUNT[f"{'allowed' if expected else 'denied'}: {sorted(now)}"] += 1
+
+
+def many(directory: str, count: int) -> None:
+    """See more directories than can be remembered."""
+    for number in range(count):
+        place = f"{directory}/n{number}"
+        os.mkdir(place)
+        with open(f"{place}/file", "w"):
+            pass
+    for _ in range(2):
+        for number in range(count):
+            COUNT["seen" if seen(f"{directory}/n{number}/file") else "not seen"] += 1
+    forbid(f"{directory}/n7")
+    COUNT["forbidden seen" if seen(f"{directory}/n7/file") else "forbidden not seen"] += 1
+    COUNT["beside it seen" if seen(f"{directory}/n8/file") else "beside it not seen"] += 1
+
+
+def race(directory: str, count: int) -> None:
+    """Whatever other threads ask meanwhile: after a change it holds."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            seen(f"{directory}/file")
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(count):
+        forbid(directory)
+        COUNT["denied: seen" if seen(f"{directory}/file") else "denied: not seen"] += 1
+        allow(directory)
+        COUNT["allowed: seen" if seen(f"{directory}/file") else "allowed: not seen"] += 1
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+{"toggle": toggle, "many": many, "race": race}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+print(json.dumps(COUNT))
