@@ -14,6 +14,7 @@ import sys
 from madcap.cli import probe
 from madcap.cli.version import version
 from madcap.errors import describe
+from madcap.linux.listener import LIBRARY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def report() -> str:
     lines: list[Callable[[], str]] = [
         lambda: "Allocator: Libc",
         lambda: "LibSeccomp: not used, madcap compiles filters itself",
+        _native,
         _taint,
         _aslr,
         _jit,
@@ -81,6 +83,16 @@ def _asked(question: Callable[[], str]) -> str:
 def _supported(question: Callable[[], bool]) -> str:
     """Return what *question* found, in words."""
     return _asked(lambda: "supported" if question() else "not supported")
+
+
+def _native() -> str:
+    """Whether `bin/build-native` was run, and what came of it is used."""
+    if not os.path.exists(LIBRARY):
+        return "Native part is not built."
+    from madcap.linux.native import load
+
+    used = os.environ.get("MADCAP_NATIVE") != "0" and load(LIBRARY) is not None
+    return f"Native part is {'used' if used else 'built but not used'}."
 
 
 def _taint() -> str:
