@@ -48,16 +48,21 @@ def toggle(directory: str, count: int) -> None:
     os.chdir(os.path.dirname(directory))
     base = os.path.basename(directory)
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    file = os.open(f"{directory}/file", os.O_RDONLY)
     for _ in range(count):
         for expected, change in ((False, forbid), (True, allow)):
             change(directory)
             for _again in range(2):
                 now = {seen(f"{directory}/file"), seen(f"{base}/file")}
-                try:
-                    os.stat("file", dir_fd=fd, follow_symlinks=False)
-                    now.add(True)
-                except OSError:
-                    now.add(False)
+                for ask in (
+                    lambda: os.stat("file", dir_fd=fd, follow_symlinks=False),
+                    lambda: os.fstat(file),
+                ):
+                    try:
+                        ask()
+                        now.add(True)
+                    except OSError:
+                        now.add(False)
                 COUNT[f"{'allowed' if expected else 'denied'}: {sorted(now)}"] += 1
 
 

@@ -152,7 +152,7 @@ class Host:
         if self.native is None:
             return Listener(self.listener, memory), Looker()
         ahead = self.sandbox.memory_access == CROSS_ONLY
-        listener = self.native.listener(self.listener, memory, self.root, ahead=ahead)
+        listener = self.native.listener(self.listener, memory, self.root, self.self_fd, ahead=ahead)
         return listener, self.native.looker(scratch, offset)
 
     def may_know(self) -> bool:

@@ -138,23 +138,22 @@ def _stat(req: Request, dirfd: int, path: bytes, out: int, how: int) -> Reply:
 
 def _fill(req: Request, target: Target, out: int) -> Reply:
     """Judge *target* and write its struct stat to argument *out*."""
-    if target.mode >= 0 and not req.policy.masks:
-        # The usual case: `Looker.look` left the struct, and nothing is to be said or changed.
-        kind = target.mode & F.S_IFMT
-        name = target.name
-        usual = kind not in _DEVICES and name[:6] != b"/proc/"
-        if usual and req.policy.check(C.STAT, name)[0] == A.ALLOW:
-            req.host.tell_known(req.policy, name)
-            return Written(req.args[out], _STAT_SIZE)
-    req.alive()
-    scratch = req.scratch
-    fs.fstat_into(target.fd, req.result)
-    kind = _U32.unpack_from(scratch.data, _STAT_MODE)[0] & F.S_IFMT
-    if _judge(req, target, kind, target.name):
+    kind = target.mode & F.S_IFMT
+    if target.mode < 0:  # Otherwise `Looker.look` left the struct.
+        req.alive()
         fs.fstat_into(target.fd, req.result)
-        kind = _U32.unpack_from(scratch.data, _STAT_MODE)[0] & F.S_IFMT
+        kind = _U32.unpack_from(req.scratch.data, _STAT_MODE)[0] & F.S_IFMT
+    name = target.name
+    usual = kind not in _DEVICES and name[:6] != b"/proc/" and not req.policy.masks
+    if usual and req.policy.check(C.STAT, name)[0] == A.ALLOW:
+        req.host.tell_known(req.policy, name)
+        return Written(req.args[out], _STAT_SIZE)
+    req.alive()
+    if _judge(req, target, kind, name):
+        fs.fstat_into(target.fd, req.result)
+        kind = _U32.unpack_from(req.scratch.data, _STAT_MODE)[0] & F.S_IFMT
     if kind in _DEVICES and _hides_times(req, kind):
-        data = scratch.data
+        data = req.scratch.data
         data[_STAT_ATIME : _STAT_ATIME + 16] = data[_STAT_CTIME : _STAT_CTIME + 16]
         data[_STAT_MTIME : _STAT_MTIME + 16] = data[_STAT_CTIME : _STAT_CTIME + 16]
     return Written(req.args[out], _STAT_SIZE)

@@ -24,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define INTERFACE 1     /* native.py asks for it: a file that was built earlier is not used. */
+#define INTERFACE 2     /* native.py asks for it: a file that was built earlier is not used. */
 #define CALLS 512       /* The size of the table that `madcap_receive` gets. */
 #define TEXT 256        /* The size of its buffer. */
 #define PAGE 4096
@@ -198,13 +198,41 @@ static int is_usual(const char *text, size_t length)
     return 1;
 }
 
+/* Pin what the descriptor *number* of the task *tid* refers to, and fill *name* and *st* from it. Returns
+ * a descriptor, or -1 where that has no name below the root. */
+static int look_behind(int tid, int number, int self_fd, char *name, struct stat *st)
+{
+    char link[48];
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", tid, number);
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, link, &how, sizeof how);
+    if (fd < 0)
+        return -1;
+    snprintf(link, sizeof link, "%d", fd);
+    ssize_t length = readlinkat(self_fd, link, name, PAGE);
+    if (length > 0 && length < PAGE && name[0] == '/' &&
+        syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0 && st->st_nlink) {
+        name[length] = 0;
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
 /* Answer *call*, whose path is *text*, if it is a stat of something that is known; return whether it
- * was. *root* is our descriptor of the root. */
-static int answered(int listener, const struct seccomp_notif *call, const char *text, int root)
+ * was. *root* and *self_fd* are our descriptors of the root and of /proc/self/fd. */
+static int answered(int listener, const struct seccomp_notif *call, const char *text, int root,
+                    int self_fd)
 {
     uint64_t flags = 0, out;
     int dirfd = AT_FDCWD;
     switch (call->data.nr) {
+    case SYS_fstat:
+        dirfd = (int)call->data.args[0];
+        flags = AT_EMPTY_PATH;
+        out = call->data.args[1];
+        text = "";
+        break;
 #ifdef SYS_stat
     case SYS_lstat:
         flags = AT_SYMLINK_NOFOLLOW; /* fall through */
@@ -221,19 +249,22 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
         return 0;
     }
     size_t length = strlen(text);
-    if (flags & ~(uint64_t)AT_SYMLINK_NOFOLLOW || out < PAGE || out >= USER_LIMIT ||
-        (dirfd < 0 && dirfd != AT_FDCWD) || !is_usual(text, length))
+    int behind = flags & AT_EMPTY_PATH && !length && dirfd >= 0;
+    if (flags & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || out < PAGE || out >= USER_LIMIT ||
+        (dirfd < 0 && dirfd != AT_FDCWD) || !(behind || is_usual(text, length)))
         return 0;
 
     struct open_how how = {.flags = O_PATH | O_CLOEXEC,
                            .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    if (flags)
+    if (flags & AT_SYMLINK_NOFOLLOW)
         how.flags |= O_NOFOLLOW;
     char name[PAGE + TEXT + 2];
     struct stat st;
     struct seccomp_notif_resp answer = {.id = call->id};
     int fd;
-    if (text[0] == '/') {
+    if (behind) {
+        fd = look_behind((int)call->pid, dirfd, self_fd, name, &st);
+    } else if (text[0] == '/') {
         memcpy(name, text, length + 1);
         fd = madcap_look(0, root, text, &how, NULL, &st);
     } else {
@@ -267,16 +298,21 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
 
 /* Receive a notification into *call*, and read the text that its argument which[number] - 1 points
  * to, as far as the page reaches. Returns how much was read into *text*, 0 where there is nothing.
- * What can be `answered` is not returned at all, unless *root* is -1. */
+ * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there). */
 int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
-                   int root)
+                   int root, int self_fd)
 {
     for (;;) {
         memset(call, 0, sizeof *call);
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) < 0)
             return -errno;
         unsigned number = (unsigned)call->data.nr;
-        if (call->data.arch != ARCH || number >= CALLS || !which[number])
+        if (call->data.arch != ARCH || number >= CALLS)
+            return 0;
+        if (number == SYS_fstat && root >= 0 && known.open &&
+            answered(listener, call, "", root, self_fd))
+            continue;
+        if (!which[number])
             return 0;
         uint64_t address = call->data.args[which[number] - 1];
         if (address < PAGE || address >= USER_LIMIT)
@@ -289,7 +325,7 @@ int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *whic
         if (got <= 0)
             return 0;
         if (root >= 0 && known.open && memchr(text, 0, (size_t)got) &&
-            answered(listener, call, text, root))
+            answered(listener, call, text, root, self_fd))
             continue;
         return (int)got;
     }

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.linux.memory import Memory
 
-_INTERFACE = 1
+_INTERFACE = 2
 _CALLS = 512
 _TEXT = 256
 _PAGE = 4096
@@ -52,9 +52,14 @@ class Native:
         self._library = library
         self.known = NativeKnown(library)
 
-    def listener(self, fd: int, memory: Memory, root: int, *, ahead: bool) -> Listener:
-        """Return a Listener; it reads the first path of a call *ahead*, with what it receives."""
-        return NativeListener(fd, memory, self._library, root, ahead=ahead)
+    def listener(
+        self, fd: int, memory: Memory, root: int, self_fd: int, *, ahead: bool
+    ) -> Listener:
+        """Return a Listener; it reads the first path of a call *ahead*, with what it receives.
+
+        *root* and *self_fd* are descriptors of the root directory and of /proc/self/fd.
+        """
+        return NativeListener(fd, memory, self._library, (root, self_fd), ahead=ahead)
 
     def looker(self, st: Buffer, offset: int) -> Looker:
         """Return a Looker that leaves struct stat at *offset* of *st*."""
@@ -80,18 +85,27 @@ class NativeKnown(Known):
 
 
 class NativeListener(Listener):
-    """As `Listener`, in two calls a notification; *root* is our descriptor of the root directory.
+    """As `Listener`, in two calls a notification.
 
     What is `Known` is answered while it receives, where it reads *ahead*.
     """
 
-    __slots__ = ("_answer", "_answer_at", "_call", "_receive", "_root", "_text", "_which")
+    __slots__ = (
+        "_answer",
+        "_answer_at",
+        "_call",
+        "_receive",
+        "_root",
+        "_self_fd",
+        "_text",
+        "_which",
+    )
 
     def __init__(
-        self, fd: int, memory: Memory, library: ctypes.CDLL, root: int, *, ahead: bool
+        self, fd: int, memory: Memory, library: ctypes.CDLL, places: tuple[int, int], *, ahead: bool
     ) -> None:
         super().__init__(fd, memory)
-        self._root = root
+        self._root, self._self_fd = places if ahead else (-1, -1)
         self._receive = library.madcap_receive
         self._answer = library.madcap_answer
         self._call = Buffer(NOTIF.size)
@@ -104,8 +118,9 @@ class NativeListener(Listener):
     def receive(self) -> tuple[int, ...]:
         """See `Listener.receive`; a path is read with it."""
         got = self._receive(
-            self.fd, self._call.pointer, self._which.pointer, self._text.pointer, self._root
-        )
+            self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
+            self._root, self._self_fd,
+        )  # fmt: skip
         self.ahead = None
         if got < 0:
             raise OSError(-got, os.strerror(-got))
