@@ -58,6 +58,7 @@ class Host:
         "groups",
         "interrupted",
         "known",
+        "last",
         "listener",
         "moves",
         "native",
@@ -115,6 +116,7 @@ class Host:
         self.sysinfo = (int.from_bytes(random[1:], "little"), random[0])
         self.unique_name = b"syd-" + sandbox.environ.get(b"SYD_ID", b"")[:32]
         self.chrooted = False
+        self.last = Buffer(8)  #: For all threads: the id of the call that was received last.
         self.native: Native | None = None  #: The native part, where there is one.
         self.known = Known()
         if os.path.exists(LIBRARY) and sandbox.environ.get(b"MADCAP_NATIVE") != b"0":
@@ -150,9 +152,11 @@ class Host:
         A struct stat may be left at *offset* of *scratch* by a look.
         """
         if self.native is None:
-            return Listener(self.listener, memory), Looker()
+            return Listener(self.listener, memory, self.last), Looker()
         ahead = self.sandbox.memory_access == CROSS_ONLY
-        listener = self.native.listener(self.listener, memory, self.root, self.self_fd, ahead=ahead)
+        listener = self.native.listener(
+            self.listener, memory, self.last, (self.root, self.self_fd), ahead=ahead
+        )
         return listener, self.native.looker(scratch, offset)
 
     def may_know(self) -> bool:

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ctypes import c_void_p
 
+    from madcap.linux._call import Buffer
     from madcap.linux.memory import Memory
 
 LIBRARY = os.path.dirname(__file__) + "/libnative.so"  #: native.c, where it was built.
@@ -31,12 +32,16 @@ NO_WAY = -10000  #: The answer of `Looker.look` where the directory can't be ent
 
 
 class Listener:
-    """One thread's use of the notification descriptor *fd*."""
+    """One thread's use of the notification descriptor *fd*.
 
-    __slots__ = ("_buffer", "_memory", "_resp", "ahead", "fd")
+    *last*, of 8 bytes, is for all threads: the id of the call that was received last.
+    """
 
-    def __init__(self, fd: int, memory: Memory) -> None:
+    __slots__ = ("_buffer", "_last", "_memory", "_resp", "ahead", "fd")
+
+    def __init__(self, fd: int, memory: Memory, last: Buffer) -> None:
         self.fd = fd
+        self._last = memoryview(last.data).cast("Q")
         self._memory = memory
         self._buffer = bytearray(NOTIF.size)
         self._resp = bytearray(RESP.size)
@@ -48,7 +53,9 @@ class Listener:
         buffer = self._buffer
         buffer[:] = NOTIF_ZERO
         fcntl.ioctl(self.fd, SECCOMP_IOCTL_NOTIF_RECV, buffer, True)
-        return NOTIF.unpack(buffer)
+        call = NOTIF.unpack(buffer)
+        self._last[0] = call[0]
+        return call
 
     def answer(self, ident: int, value: int, error: int, flags: int) -> None:
         """Answer call *ident*; whoever waits no more misses nothing."""

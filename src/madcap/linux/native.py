@@ -21,11 +21,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.linux.memory import Memory
 
-_INTERFACE = 2
+_INTERFACE = 3
 _CALLS = 512
 _TEXT = 256
 _PAGE = 4096
 _MODE = struct.Struct("=I")
+_NOTHING = c_ulong(0)
 _MODE_AT = 16 if os.uname().machine == "aarch64" else 24  # st_mode in struct stat.
 
 
@@ -53,13 +54,13 @@ class Native:
         self.known = NativeKnown(library)
 
     def listener(
-        self, fd: int, memory: Memory, root: int, self_fd: int, *, ahead: bool
+        self, fd: int, memory: Memory, last: Buffer, places: tuple[int, int], *, ahead: bool
     ) -> Listener:
         """Return a Listener; it reads the first path of a call *ahead*, with what it receives.
 
-        *root* and *self_fd* are descriptors of the root directory and of /proc/self/fd.
+        *places* are descriptors of the root directory and of /proc/self/fd.
         """
-        return NativeListener(fd, memory, self._library, (root, self_fd), ahead=ahead)
+        return NativeListener(fd, memory, last, self._library, places, ahead=ahead)
 
     def looker(self, st: Buffer, offset: int) -> Looker:
         """Return a Looker that leaves struct stat at *offset* of *st*."""
@@ -91,20 +92,22 @@ class NativeListener(Listener):
     """
 
     __slots__ = (
-        "_answer",
-        "_answer_at",
-        "_call",
-        "_receive",
-        "_root",
-        "_self_fd",
-        "_text",
+        "_answer", "_answer_at", "_call", "_last_at", "_receive", "_root", "_self_fd", "_text",
         "_which",
-    )
+    )  # fmt: skip
 
     def __init__(
-        self, fd: int, memory: Memory, library: ctypes.CDLL, places: tuple[int, int], *, ahead: bool
+        self,
+        fd: int,
+        memory: Memory,
+        last: Buffer,
+        library: ctypes.CDLL,
+        places: tuple[int, int],
+        *,
+        ahead: bool,
     ) -> None:
-        super().__init__(fd, memory)
+        super().__init__(fd, memory, last)
+        self._last_at = last.pointer
         self._root, self._self_fd = places if ahead else (-1, -1)
         self._receive = library.madcap_receive
         self._answer = library.madcap_answer
@@ -119,7 +122,7 @@ class NativeListener(Listener):
         """See `Listener.receive`; a path is read with it."""
         got = self._receive(
             self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
-            self._root, self._self_fd,
+            self._root, self._self_fd, self._last_at,
         )  # fmt: skip
         self.ahead = None
         if got < 0:
@@ -135,7 +138,7 @@ class NativeListener(Listener):
     def answer(self, ident: int, value: int, error: int, flags: int) -> None:
         """See `Listener.answer`."""
         RESP.pack_into(self._answer_at.data, 0, ident, value, -error, flags)
-        self._answer(self.fd, self._answer_at.pointer, 0, None, 0, 0, -1)
+        self._answer(self.fd, self._answer_at.pointer, 0, None, _NOTHING, _NOTHING, -1)
 
     def answer_with(
         self, ident: int, tid: int, local: c_void_p, remote: int, size: int, fd: int

@@ -96,7 +96,7 @@ class Pool:
         self._idle: list[Worker] = []
         self._receiver = Worker()
         self._count = 0
-        self._doing = [0]  # The notification that was received last.
+        self._doing = memoryview(host.last.data).cast("Q")  # The call that was received last.
 
     def start(self) -> None:
         """Start the first emulator; returns once it is confined and about to receive."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import _thread
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from madcap.linux._call import Buffer
 from madcap.supervisor import pool as module
 from madcap.supervisor.pool import Pool, Worker
 
@@ -41,7 +43,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
 
 def made(limit: int | None = None, core: int = 1) -> tuple[Pool, Worker]:
     """Return a pool whose first emulator is this thread, and receives."""
-    host: Any = None
+    host: Any = SimpleNamespace(last=Buffer(8))
     pool = Pool(host, {}, host, lambda: None, core, limit)
     pool._count = 1
     first = pool._receiver
