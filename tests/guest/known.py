@@ -4,6 +4,7 @@
     known.py toggle DIRECTORY COUNT     forbid and allow it in turn; what is seen must follow
     known.py many DIRECTORY COUNT       so many directories; then one is forbidden
     known.py race DIRECTORY COUNT       one thread asks all the time, another forbids and allows
+    known.py spin FILE SECONDS          ask for nothing but the attributes of one file
 
 Prints JSON: how often each outcome came.
 """
@@ -14,6 +15,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import Counter
 
 COUNT: Counter[str] = Counter()
@@ -102,5 +104,28 @@ def race(directory: str, count: int) -> None:
         thread.join()
 
 
-{"toggle": toggle, "many": many, "race": race}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+def spin(file: str, seconds: int) -> None:
+    """Ask, and ask again, from several processes."""
+    print("started", flush=True)
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if not child:
+            ask_until(time.monotonic() + seconds, file)
+            os._exit("not seen" in COUNT)
+        children.append(child)
+    ask_until(time.monotonic() + seconds, file)
+    for child in children:
+        COUNT[f"ended with {os.waitpid(child, 0)[1]}"] += 1
+
+
+def ask_until(end: float, file: str) -> None:
+    """Count what comes until the time *end*."""
+    while time.monotonic() < end:
+        COUNT["seen" if seen(file) else "not seen"] += 1
+
+
+{"toggle": toggle, "many": many, "race": race, "spin": spin}[sys.argv[1]](
+    sys.argv[2], int(sys.argv[3])
+)
 print(json.dumps(COUNT))

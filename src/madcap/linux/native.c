@@ -24,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define INTERFACE 2     /* native.py asks for it: a file that was built earlier is not used. */
+#define INTERFACE 3     /* native.py asks for it: a file that was built earlier is not used. */
 #define CALLS 512       /* The size of the table that `madcap_receive` gets. */
 #define TEXT 256        /* The size of its buffer. */
 #define PAGE 4096
@@ -298,20 +298,26 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
 
 /* Receive a notification into *call*, and read the text that its argument which[number] - 1 points
  * to, as far as the page reaches. Returns how much was read into *text*, 0 where there is nothing.
- * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there). */
+ * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there); but
+ * where *last*, the id of the call that any thread received last, shows that another one receives, the
+ * answer is -EAGAIN. */
 int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
-                   int root, int self_fd)
+                   int root, int self_fd, volatile uint64_t *last)
 {
     for (;;) {
         memset(call, 0, sizeof *call);
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) < 0)
             return -errno;
+        *last = call->id;
         unsigned number = (unsigned)call->data.nr;
         if (call->data.arch != ARCH || number >= CALLS)
             return 0;
         if (number == SYS_fstat && root >= 0 && known.open &&
-            answered(listener, call, "", root, self_fd))
+            answered(listener, call, "", root, self_fd)) {
+            if (*last != call->id)
+                return -EAGAIN;
             continue;
+        }
         if (!which[number])
             return 0;
         uint64_t address = call->data.args[which[number] - 1];
@@ -325,8 +331,11 @@ int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *whic
         if (got <= 0)
             return 0;
         if (root >= 0 && known.open && memchr(text, 0, (size_t)got) &&
-            answered(listener, call, text, root, self_fd))
+            answered(listener, call, text, root, self_fd)) {
+            if (*last != call->id)
+                return -EAGAIN;
             continue;
+        }
         return (int)got;
     }
 }
