@@ -178,10 +178,11 @@ class Host:
     def tell_known(self, policy: Domain, name: bytes) -> None:
         """Let a stat of *name* be answered at once, and of all that is beside it, if it may be.
 
-        *policy* is what allowed the first.
+        *policy* is what allowed the first. The root itself is never known by its own name: that
+        is the slash which stands for all in a directory.
         """
         lock = self.policy_lock.lock
-        if self.native is None or not lock.acquire(False):
+        if self.native is None or name[:1] != b"/" or not lock.acquire(False):
             return
         try:
             if policy is not self.sandbox.active:
@@ -189,7 +190,7 @@ class Host:
             directory = name[: name.rfind(b"/")]
             if policy.allows_all_in(STAT, directory):
                 self.known.allow(directory + b"/")
-            elif policy.check(STAT, name)[0] == ALLOW:
+            elif name[-1] != 0x2F and policy.check(STAT, name)[0] == ALLOW:
                 self.known.allow(name)
         finally:
             lock.release()

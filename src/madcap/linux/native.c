@@ -77,7 +77,11 @@ int madcap_answer(int listener, struct seccomp_notif_resp *answer, int tid, cons
                   uint64_t remote, size_t size, int fd)
 {
     if (size) {
-        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &answer->id) < 0) {
+        int valid;
+        do
+            valid = ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &answer->id);
+        while (valid < 0 && errno == EINTR);
+        if (valid < 0) {
             int error = errno;
             if (fd >= 0)
                 close(fd);
@@ -198,6 +202,16 @@ static int is_usual(const char *text, size_t length)
     return 1;
 }
 
+/* Tell whether the link text *name* is something else than a path: the kernel marks what was deleted,
+ * and a secret memory file, which counts as linked, looks as if it were one in the root. */
+static int is_marked(const char *name, size_t length)
+{
+    static const char mark[] = " (deleted)";
+    size_t size = sizeof mark - 1;
+    return (length >= size && !memcmp(name + length - size, mark, size)) ||
+           !strcmp(name, "/secretmem");
+}
+
 /* Pin what the descriptor *number* of the task *tid* refers to, and fill *name* and *st* from it. Returns
  * a descriptor, or -1 where that has no name below the root. */
 static int look_behind(int tid, int number, int self_fd, char *name, struct stat *st)
@@ -210,10 +224,11 @@ static int look_behind(int tid, int number, int self_fd, char *name, struct stat
         return -1;
     snprintf(link, sizeof link, "%d", fd);
     ssize_t length = readlinkat(self_fd, link, name, PAGE);
-    if (length > 0 && length < PAGE && name[0] == '/' &&
-        syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0 && st->st_nlink) {
+    if (length > 0 && length < PAGE && name[0] == '/') {
         name[length] = 0;
-        return fd;
+        if (!is_marked(name, (size_t)length) &&
+            syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0)
+            return fd;
     }
     close(fd);
     return -1;
