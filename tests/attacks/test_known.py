@@ -51,3 +51,9 @@ def test_a_change_holds_whatever_others_ask(either: Guest) -> None:
 def test_more_than_can_be_remembered(either: Guest) -> None:
     found = ask(either, "many", 5000)
     assert found == {"seen": 10_000, "forbidden not seen": 1, "beside it seen": 1}
+
+
+def test_a_rule_on_the_root_says_nothing_of_what_is_in_it(either: Guest) -> None:
+    rules = ["sandbox/stat:on", "allow/stat+/", "allow/stat+/usr/bin/***", "deny/stat+/usr"]
+    outcome = either.python("known.py", "root", "/usr", "3", rules=rules)
+    assert json.loads(outcome.out) == {"/: seen": 3, "/usr/bin: seen": 3, "/usr: not seen": 3}

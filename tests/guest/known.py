@@ -5,6 +5,7 @@
     known.py many DIRECTORY COUNT       so many directories; then one is forbidden
     known.py race DIRECTORY COUNT       one thread asks all the time, another forbids and allows
     known.py spin FILE SECONDS          ask for nothing but the attributes of one file
+    known.py root DIRECTORY COUNT       the root, what is in DIRECTORY, and that itself
 
 Prints JSON: how often each outcome came.
 """
@@ -125,7 +126,13 @@ def ask_until(end: float, file: str) -> None:
         COUNT["seen" if seen(file) else "not seen"] += 1
 
 
-{"toggle": toggle, "many": many, "race": race, "spin": spin}[sys.argv[1]](
-    sys.argv[2], int(sys.argv[3])
-)
+def root(directory: str, count: int) -> None:
+    """Ask for the root, a program in *directory*, which is in the root, and itself."""
+    for _ in range(count):
+        for path in ("/", f"{directory}/bin", directory):
+            COUNT[f"{path}: {'seen' if seen(path) else 'not seen'}"] += 1
+
+
+KINDS = {"many": many, "race": race, "root": root, "spin": spin, "toggle": toggle}
+KINDS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
 print(json.dumps(COUNT))
