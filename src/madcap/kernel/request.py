@@ -107,6 +107,8 @@ class Request:
         """Raise Gone unless the guest still waits: what was read through its tid counts then."""
         try:
             fcntl.ioctl(self.host.listener, F.SECCOMP_IOCTL_NOTIF_ID_VALID, self._id_buffer, True)
+        except InterruptedError:  # The supervisor was stopped while another thread asked.
+            self.alive()
         except OSError as error:
             raise Gone from error
 

@@ -81,6 +81,9 @@ class Listener:
         try:
             fcntl.ioctl(self.fd, SECCOMP_IOCTL_NOTIF_ID_VALID, self._resp[:8], True)
             self._memory.write_buffer(tid, remote, local.value or 0, size)
+        except InterruptedError:
+            self.answer_with(ident, tid, local, remote, size, fd)
+            return
         except OSError as failure:
             error = failure.errno or 0
         if fd >= 0:

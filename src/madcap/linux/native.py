@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The same as listener.py through native.c, where bin/build-native compiled that.
 
-A library of another interface, one that others may write to, or MADCAP_NATIVE=0 in the environment
-means that it isn't used.
+A library of another interface, one older than its source, one that others may write to, or
+MADCAP_NATIVE=0 in the environment means that it isn't used.
 """
 
 from __future__ import annotations
@@ -36,12 +36,22 @@ def load(path: str) -> Native | None:
         st = os.stat(path)
         if st.st_mode & 0o022 or st.st_uid not in (0, os.stat(__file__).st_uid):
             return None
+        if _is_stale(path, st):
+            return None
         library = ctypes.CDLL(path)
         if library.madcap_interface() != _INTERFACE:
             return None
     except (OSError, AttributeError):
         return None
     return Native(library)
+
+
+def _is_stale(path: str, st: os.stat_result) -> bool:
+    """Tell whether the source beside the library *path* was changed after it was built."""
+    try:
+        return os.stat(f"{os.path.dirname(path)}/native.c").st_mtime_ns > st.st_mtime_ns
+    except FileNotFoundError:
+        return False
 
 
 class Native:

@@ -51,6 +51,8 @@ def id_valid(listener: int, buffer: bytearray) -> bool:
     """Tell whether the notification whose id is packed in *buffer* still waits for us."""
     try:
         fcntl.ioctl(listener, F.SECCOMP_IOCTL_NOTIF_ID_VALID, buffer, True)
+    except InterruptedError:  # We were stopped while another thread asked.
+        return id_valid(listener, buffer)
     except OSError as error:
         if error.errno == errno.ENOENT:
             return False

@@ -60,6 +60,17 @@ def test_what_others_may_write_is_not(library: Path, tmp_path: Path, mode: int) 
     assert native.load(str(copy)) is None
 
 
+def test_what_is_older_than_its_source_is_not(library: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "libnative.so"
+    shutil.copy2(library, copy)
+    source = tmp_path / "native.c"
+    shutil.copy2(SOURCE, source)
+    assert native.load(str(copy)) is not None
+    later = copy.stat().st_mtime_ns + 1
+    os.utime(source, ns=(later, later))
+    assert native.load(str(copy)) is None
+
+
 def test_another_interface_is_not(tmp_path: Path) -> None:
     source = SOURCE.read_text()
     assert "#define INTERFACE" in source
