@@ -294,6 +294,8 @@ class Request:
             number: int = fcntl.ioctl(
                 self.host.listener, F.SECCOMP_IOCTL_NOTIF_ADDFD, self._addfd, True
             )
+        except InterruptedError:  # As in `alive`: nothing was installed.
+            return self.install(fd, cloexec=cloexec)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise Gone from error

@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
-from madcap.abi.flags import SECCOMP_IOCTL_NOTIF_ID_VALID, SECCOMP_IOCTL_NOTIF_SEND
+from madcap.abi.flags import (
+    SECCOMP_IOCTL_NOTIF_ADDFD,
+    SECCOMP_IOCTL_NOTIF_ID_VALID,
+    SECCOMP_IOCTL_NOTIF_SEND,
+)
 from madcap.kernel.reply import Gone
 from madcap.kernel.request import Request
 from madcap.linux._call import Buffer
 from madcap.linux.listener import Listener
-from madcap.linux.seccomp import RESP, id_valid
+from madcap.linux.seccomp import ADDFD, RESP, id_valid
 
 
 class Kernel:
@@ -63,6 +67,16 @@ def test_a_handler(kernel: Kernel, error: int) -> None:
     else:
         req.alive()
     assert len(kernel.asked) == 2
+
+
+def test_a_descriptor(kernel: Kernel) -> None:
+    req: Any = Request.__new__(Request)
+    req.host = SimpleNamespace(listener=3)
+    req.policy = SimpleNamespace(flags=set())
+    req.id = 7
+    req._addfd = bytearray(ADDFD.size)
+    assert req.install(5, cloexec=True) == 0
+    assert kernel.asked == [SECCOMP_IOCTL_NOTIF_ADDFD] * 2
 
 
 def test_an_answer(kernel: Kernel) -> None:
