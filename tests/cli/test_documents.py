@@ -251,5 +251,5 @@ def test_package_installs_programs_pages_and_completion() -> None:
         if path.is_file()
     }
     assert installed == present
-    assert {path.name for path in (ROOT / "bin").iterdir()} == {*PROGRAMS, "test"}
+    assert {path.name for path in (ROOT / "bin").iterdir()} == {*PROGRAMS, "build-native", "test"}
     assert shutil.which("sh")
