@@ -222,13 +222,16 @@ static int look_behind(int tid, int number, int self_fd, char *name, struct stat
     int fd = (int)syscall(SYS_openat2, AT_FDCWD, link, &how, sizeof how);
     if (fd < 0)
         return -1;
-    snprintf(link, sizeof link, "%d", fd);
-    ssize_t length = readlinkat(self_fd, link, name, PAGE);
-    if (length > 0 && length < PAGE && name[0] == '/') {
-        name[length] = 0;
-        if (!is_marked(name, (size_t)length) &&
-            syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0)
-            return fd;
+    /* Pipes, sockets and devices are Python's: for them this was in vain, so it is asked first. */
+    if (syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH) == 0 &&
+        (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) || S_ISLNK(st->st_mode))) {
+        snprintf(link, sizeof link, "%d", fd);
+        ssize_t length = readlinkat(self_fd, link, name, PAGE);
+        if (length > 0 && length < PAGE && name[0] == '/') {
+            name[length] = 0;
+            if (!is_marked(name, (size_t)length))
+                return fd;
+        }
     }
     close(fd);
     return -1;
