@@ -43,6 +43,8 @@ SIGALRM = 14
 _FATAL = 101
 #: Seconds without a registered call after which the thread sleeps until one comes.
 LINGER = 0.02
+#: SIGCHLD, SIGCONT, SIGURG, SIGWINCH: ignored by default, as bits of a status file.
+_DROPPED = 1 << 16 | 1 << 17 | 1 << 22 | 1 << 27
 _READ = 1408  # Bytes: the signal lines of a status file come before.
 
 
@@ -163,6 +165,20 @@ class Interrupter:
     def valid(self, entry: Entry) -> bool:
         """Tell whether the notification of *entry* still waits for an answer."""
         return id_valid(self._host.listener, entry.id_buffer)
+
+    def contended(self, entry: Entry) -> bool:
+        """Tell whether a dropped signal and another one are pending for the entry's process."""
+        if not self._host.traced:
+            return False
+        try:
+            text = read_file(self._host.proc, b"%d/status" % entry.tid, _READ)
+            process, blocked = (
+                int(status_field(text, name), 16) for name in (b"ShdPnd", b"SigBlk")
+            )
+        except (OSError, ValueError):
+            return False
+        pending = process & ~blocked
+        return bool(pending & _DROPPED and pending & ~_DROPPED)
 
     def wake(self, entry: Entry) -> None:
         """Interrupt the system call of the entry's emulator, unless it has left it."""

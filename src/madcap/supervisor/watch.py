@@ -36,6 +36,13 @@ if TYPE_CHECKING:
         def valid(self, entry: Entry) -> bool:
             """Tell whether the notification of *entry* still waits for an answer."""
 
+        def contended(self, entry: Entry) -> bool:
+            """Tell whether the guest may have been picked only because it is traced.
+
+            That is so where a signal which is dropped by default is pending for its process
+            beside one that any thread can take.
+            """
+
         def wake(self, entry: Entry) -> None:
             """Interrupt the system call of the entry's emulator, unless it has left it."""
 
@@ -60,6 +67,8 @@ BRISK = 0.001  # Seconds between two rounds while things happen,
 CALM = 0.003  # where nothing happened for
 CALM_AFTER = 1.0  # this long,
 SLOWEST = 0.008  # and at most, however many calls are blocked.
+#: Rounds that a picked guest waits while its signal may be for another thread (see `StateWatch`).
+PATIENCE = 10
 #: From this many calls on, it is cheaper to ask whether any signal is queued: every so often.
 MANY, ASK = 8, 0.002
 #: Up to that, a round is followed by this many times its own length of sleep: it takes a fifth of
@@ -76,7 +85,7 @@ class Entry:
 
     __slots__ = (
         "args", "due", "emulator", "fd", "gone", "hit", "id", "id_buffer", "manual", "name",
-        "relieve", "restartable", "seen", "tid",
+        "patience", "relieve", "restartable", "seen", "tid",
     )  # fmt: skip
 
     def __init__(
@@ -99,6 +108,7 @@ class Entry:
         self.fd = -1  # The interrupter's descriptor of a file below /proc/TID.
         self.seen = b""
         self.due = 0.0
+        self.patience = PATIENCE
         self.hit = False  # A signal picked the guest.
         self.gone = False  # The guest waits no more.
         self.manual = False  # The call has to end whatever the guest's state.
@@ -161,10 +171,16 @@ class StateWatch:
     watched   thread has not run since            watched    nothing (state read after 0.1 s)
     watched   thread ran, state S or another      watched    nothing
     watched   thread ran, state D                 hit        logged, woken
+    watched   the same, but contended             watched    nothing, for ten rounds at most
     any       told to end                         hit        logged, woken
     any       notification not valid              gone       logged, woken
     hit,gone  whatever                            the same   woken
     ========  ==================================  =========  ================================
+
+    Contended: natively the kernel drops a signal that is ignored by default, such as SIGCHLD. It
+    keeps that of a tracee, and where the main thread has just been picked for another signal, a
+    second thread is picked for this one. If we answered at once, that thread might take the first
+    from the process's queue before the main thread comes to it. So that gets a moment to do so.
 
     To see cheaply whether a thread ran, /proc/TID/schedstat is read: its time on the CPU, its time
     in the queue, and how often it was put on one. A kernel without it (*cheap* is false) has its
@@ -206,6 +222,8 @@ class StateWatch:
         if not world.valid(entry):
             entry.gone = True
             world.record(entry, {"name": "process", "err": ESRCH})
+        elif state == b"D" and entry.patience and world.contended(entry):
+            entry.patience -= 1
         elif state == b"D":
             entry.hit = True
             world.record(entry, {"name": "signal"})

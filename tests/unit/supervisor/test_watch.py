@@ -53,6 +53,27 @@ def test_a_guest_that_a_signal_picked_is_hit(world: FakeWorld, rules: StateWatch
     assert not entry.gone
 
 
+def test_a_guest_whose_signal_may_be_another_threads_waits_for_that(
+    world: FakeWorld, rules: StateWatch
+) -> None:
+    entry = world.block(1)
+    world.rounds(rules, [entry])
+    world.tasks[1001].becomes("D")
+    world.contending.add(1001)
+    assert world.rounds(rules, [entry], 3) == []
+    world.contending.clear()  # The main thread took it.
+    assert world.rounds(rules, [entry]) == [1]
+
+
+def test_it_does_not_wait_for_ever(world: FakeWorld, rules: StateWatch) -> None:
+    entry = world.block(1)
+    world.rounds(rules, [entry])
+    world.tasks[1001].becomes("D")
+    world.contending.add(1001)
+    assert world.rounds(rules, [entry], watch.PATIENCE) == []
+    assert world.rounds(rules, [entry]) == [1]
+
+
 def test_only_who_was_picked_is_woken(world: FakeWorld, rules: StateWatch) -> None:
     entries = [world.block(number) for number in (1, 2, 3)]
     world.rounds(rules, entries, 3)

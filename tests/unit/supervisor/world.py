@@ -65,6 +65,7 @@ class FakeWorld:
         self.opened: list[bytes] = []
         self.reads: list[bytes] = []
         self.woken: list[int] = []
+        self.contending: set[int] = set()
         self.records: list[tuple[int, dict[str, object]]] = []
         self._last = 10
 
@@ -100,6 +101,9 @@ class FakeWorld:
 
     def valid(self, entry: Entry) -> bool:
         return entry.id in self.waiting
+
+    def contended(self, entry: Entry) -> bool:
+        return entry.tid in self.contending
 
     def wake(self, entry: Entry) -> None:
         self.woken.append(entry.id)
