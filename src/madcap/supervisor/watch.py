@@ -67,7 +67,7 @@ BRISK = 0.001  # Seconds between two rounds while things happen,
 CALM = 0.003  # where nothing happened for
 CALM_AFTER = 1.0  # this long,
 SLOWEST = 0.008  # and at most, however many calls are blocked.
-#: Rounds that a picked guest waits while its signal may be for another thread (see `StateWatch`).
+#: Rounds that a guest waits while a signal may be for another thread (see `StateWatch`).
 PATIENCE = 10
 #: From this many calls on, it is cheaper to ask whether any signal is queued: every so often.
 MANY, ASK = 8, 0.002
@@ -224,12 +224,14 @@ class StateWatch:
             world.record(entry, {"name": "process", "err": ESRCH})
         elif state == b"D" and entry.patience and world.contended(entry):
             entry.patience -= 1
+            entry.seen = b""
         elif state == b"D":
             entry.hit = True
             world.record(entry, {"name": "signal"})
         elif state == b"S":
             entry.seen = text
             entry.due = now + DISTRUST
+            entry.patience = PATIENCE
 
     def _stat(self, entry: Entry) -> bytes:
         fd = self._world.open(entry.tid, b"stat")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _thread
 from errno import EMFILE, ENFILE, ENOMEM
 
-from madcap.supervisor.watch import ESRCH, numbers
+from madcap.supervisor.watch import ESRCH, PATIENCE, numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ _MOST = 4096
 _LINES = (b"Tgid", b"SigPnd", b"ShdPnd", b"SigBlk", b"SigCgt")
 
 
-def interesting(text: bytes) -> tuple[int, int]:
-    """Return (process, signals) out of a /proc/TID/status *text*.
+def interesting(text: bytes) -> tuple[int, int, int]:
+    """Return (process, signals, own) out of a /proc/TID/status *text*.
 
-    The signals that are pending for the thread or its process, have a handler and aren't blocked;
-    signal n is bit n - 1. Raises ValueError where a line is missing.
+    The signals that are pending for the thread or its process, have a handler and aren't blocked,
+    and those of them that only this thread can take; signal n is bit n - 1. Raises ValueError
+    where a line is missing.
     """
     words = []
     at = 0
@@ -40,7 +41,8 @@ def interesting(text: bytes) -> tuple[int, int]:
         at += len(name) + 3
         words.append(text[at : text.find(b"\n", at)])
     thread, process, blocked, caught = (int(word, 16) for word in words[1:])
-    return int(words[0]), (thread | process) & caught & ~blocked
+    wanted = caught & ~blocked
+    return int(words[0]), (thread | process) & wanted, thread & wanted
 
 
 class StatusWatch:
@@ -53,12 +55,17 @@ class StatusWatch:
     new       not opened for want of descriptors or memory        hit       all others too
     new       not opened for another reason, notification valid   hit       logged (process)
     watched   nothing interesting, or it restarts                 watched   nothing
+    watched   signals that the main thread may take instead       watched   up to ten rounds
     watched   interesting signals                                 hit       logged (signal)
     watched   status unreadable, notification valid               hit       logged (process)
     any       notification not valid                              gone      logged (process)
     any       told to end                                         hit       logged (manual)
     hit,gone  whatever                                            the same  woken
     ========  ==================================================  ========  ==================
+
+    The kernel lets the main thread take what is pending for the process, unless it blocks that.
+    A status file does not show whom it picked. So a call of another thread ends only when the
+    signal is still there after the main thread had a moment to take it.
     """
 
     __slots__ = ("_lock", "_restarting", "_world", "restarts")
@@ -113,7 +120,7 @@ class StatusWatch:
                 self._check(entry)
                 if entry.gone:
                     return False
-            process, signals = interesting(world.read(entry.fd))
+            process, signals, own = interesting(world.read(entry.fd))
         except OSError as error:
             number = error.errno or ESRCH
             if entry.fd < 0 and number in _CRITICAL:
@@ -124,12 +131,17 @@ class StatusWatch:
             self._unreadable(entry, ESRCH)
             return False
         if not signals:
+            entry.patience = PATIENCE
             return False
         self._check(entry)
         if entry.restartable:
             with self._lock:
                 signals &= ~self._restarting.get(process, 0)
-        if signals and not entry.gone:
+        if not signals or entry.gone:
+            return False
+        if process != entry.tid and not signals & own and entry.patience:
+            entry.patience -= 1
+        else:
             self._hit(entry, {"name": "signal", "set": numbers(signals)})
         return False
 

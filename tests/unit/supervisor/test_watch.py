@@ -74,6 +74,16 @@ def test_it_does_not_wait_for_ever(world: FakeWorld, rules: StateWatch) -> None:
     assert world.rounds(rules, [entry]) == [1]
 
 
+def test_each_signal_gets_its_moment(world: FakeWorld, rules: StateWatch) -> None:
+    entry = world.block(1)
+    world.contending.add(1001)
+    for _ in range(3):
+        world.tasks[1001].becomes("D")
+        assert world.rounds(rules, [entry], watch.PATIENCE) == []
+        world.tasks[1001].becomes("S")  # The main thread took it.
+        assert world.rounds(rules, [entry]) == []
+
+
 def test_only_who_was_picked_is_woken(world: FakeWorld, rules: StateWatch) -> None:
     entries = [world.block(number) for number in (1, 2, 3)]
     world.rounds(rules, entries, 3)

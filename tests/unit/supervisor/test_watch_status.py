@@ -24,23 +24,23 @@ def rules(world: FakeWorld) -> StatusWatch:
 
 
 @pytest.mark.parametrize(
-    ("thread", "shared", "blocked", "caught", "found"),
+    ("thread", "shared", "blocked", "caught", "found", "own"),
     [
-        pytest.param(0, USR1, 0, USR1, USR1, id="for the process"),
-        pytest.param(USR1, 0, 0, USR1, USR1, id="for the thread"),
-        pytest.param(USR1, RT, 0, USR1 | RT, USR1 | RT, id="both"),
-        pytest.param(0, USR1, 0, TERM, 0, id="no handler"),
-        pytest.param(0, USR1, USR1, USR1, 0, id="blocked"),
-        pytest.param(0, 0, 0, USR1, 0, id="none"),
+        pytest.param(0, USR1, 0, USR1, USR1, 0, id="for the process"),
+        pytest.param(USR1, 0, 0, USR1, USR1, USR1, id="for the thread"),
+        pytest.param(USR1, RT, 0, USR1 | RT, USR1 | RT, USR1, id="both"),
+        pytest.param(USR1, 0, 0, TERM, 0, 0, id="no handler"),
+        pytest.param(USR1, USR1, USR1, USR1, 0, 0, id="blocked"),
+        pytest.param(0, 0, 0, USR1, 0, 0, id="none"),
     ],
 )
 def test_pending_caught_and_unblocked_signals_are_interesting(
-    thread: int, shared: int, blocked: int, caught: int, found: int, world: FakeWorld
+    thread: int, shared: int, blocked: int, caught: int, found: int, own: int, world: FakeWorld
 ) -> None:
     world.block(1, process=77)
     task = world.tasks[1001]
     task.thread, task.shared, task.blocked, task.caught = thread, shared, blocked, caught
-    assert interesting(task.file(b"status")) == (77, found)
+    assert interesting(task.file(b"status")) == (77, found, own)
 
 
 def test_a_status_without_its_lines_is_an_error() -> None:
@@ -78,15 +78,39 @@ def test_a_restarting_handler_wakes_nobody(world: FakeWorld, rules: StatusWatch)
     catch(world, 1001, USR1)
     assert world.rounds(rules, [entry], 3) == []
     catch(world, 1001, TERM)
-    assert world.rounds(rules, [entry]) == [1]
+    assert world.rounds(rules, [entry], 11) == [1]
     assert world.records == [(1, {"name": "signal", "set": [15]})]
+
+
+def test_the_main_thread_gets_a_moment_to_take_what_any_thread_can(
+    world: FakeWorld, rules: StatusWatch
+) -> None:
+    entry = world.block(1, process=5)
+    catch(world, 1001, USR1)
+    assert world.rounds(rules, [entry], 10) == []
+    world.tasks[1001].shared = 0  # The main thread took it.
+    assert world.rounds(rules, [entry]) == []
+    catch(world, 1001, USR1)
+    assert world.rounds(rules, [entry], 10) == []
+    assert world.rounds(rules, [entry]) == [1]  # The main thread does not want it.
+
+
+def test_nobody_else_can_take_the_signal_of_a_thread(world: FakeWorld, rules: StatusWatch) -> None:
+    entry = world.block(1, process=5)
+    catch(world, 1001, USR1)
+    task = world.tasks[1001]
+    task.thread |= TERM
+    assert world.rounds(rules, [entry], 2) == []
+    task.caught |= TERM
+    assert world.rounds(rules, [entry]) == [1]
+    assert world.records == [(1, {"name": "signal", "set": [10, 15]})]
 
 
 def test_a_call_with_a_time_out_never_restarts(world: FakeWorld, rules: StatusWatch) -> None:
     entry = world.block(1, process=5, restartable=False)
     rules.action(5, 10, restarts=True)
     catch(world, 1001, USR1)
-    assert world.rounds(rules, [entry]) == [1]
+    assert world.rounds(rules, [entry], 11) == [1]
 
 
 def test_the_last_action_of_a_signal_counts(world: FakeWorld, rules: StatusWatch) -> None:
@@ -94,7 +118,7 @@ def test_the_last_action_of_a_signal_counts(world: FakeWorld, rules: StatusWatch
     rules.action(5, 10, restarts=True)
     rules.action(5, 10, restarts=False)
     catch(world, 1001, USR1)
-    assert world.rounds(rules, [entry]) == [1]
+    assert world.rounds(rules, [entry], 11) == [1]
 
 
 def test_actions_belong_to_one_process_and_end_with_it(
@@ -104,10 +128,10 @@ def test_actions_belong_to_one_process_and_end_with_it(
     rules.action(5, 10, restarts=True)
     catch(world, 1001, USR1)
     catch(world, 1002, USR1)
-    assert world.rounds(rules, [one, other]) == [2]
+    assert world.rounds(rules, [one, other], 11) == [2]
     rules.forget(5)
     rules.forget(5)
-    assert world.rounds(rules, [one]) == [1]
+    assert world.rounds(rules, [one], 11) == [1]
 
 
 def test_the_oldest_process_is_forgotten_when_there_are_too_many(rules: StatusWatch) -> None:
