@@ -48,6 +48,12 @@ def test_a_change_holds_whatever_others_ask(either: Guest) -> None:
     assert found == {"denied: not seen": 1500, "allowed: seen": 1500}
 
 
+def test_a_change_holds_for_who_helps_too(either: Guest) -> None:
+    found = ask(either, "crowd", 300)
+    killed = {"ended with 9": 4}
+    assert found == {"denied: [False]": 600, "allowed: [True]": 600} | killed
+
+
 def test_more_than_can_be_remembered(either: Guest) -> None:
     found = ask(either, "many", 5000)
     assert found == {"seen": 10_000, "forbidden not seen": 1, "beside it seen": 1}

@@ -4,8 +4,11 @@
     known.py toggle DIRECTORY COUNT     forbid and allow it in turn; what is seen must follow
     known.py many DIRECTORY COUNT       so many directories; then one is forbidden
     known.py race DIRECTORY COUNT       one thread asks all the time, another forbids and allows
-    known.py spin FILE SECONDS          ask for nothing but the attributes of one file
+    known.py spin FILE SECONDS OTHERS   ask for nothing but the attributes of one file, also from
+                                        OTHERS processes; end with the input
     known.py root DIRECTORY COUNT       the root, what is in DIRECTORY, and that itself
+
+    known.py crowd DIRECTORY COUNT      as toggle, while four processes ask all the time
 
 Prints JSON: how often each outcome came.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -109,7 +113,7 @@ def spin(file: str, seconds: int) -> None:
     """Ask, and ask again, from several processes."""
     print("started", flush=True)
     children = []
-    for _ in range(4):
+    for _ in range(int(sys.argv[4])):
         child = os.fork()
         if not child:
             ask_until(time.monotonic() + seconds, file)
@@ -117,6 +121,29 @@ def spin(file: str, seconds: int) -> None:
         children.append(child)
     ask_until(time.monotonic() + seconds, file)
     for child in children:
+        COUNT[f"ended with {os.waitpid(child, 0)[1]}"] += 1
+    print(json.dumps(COUNT), flush=True)
+    sys.stdin.readline()
+    sys.exit()
+
+
+def crowd(directory: str, count: int) -> None:
+    """Toggle in a crowd."""
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            if number:
+                os.chdir(os.path.dirname(directory))
+            path = f"{os.path.basename(directory) if number else directory}/file"
+            while True:
+                for _ in range(200):
+                    seen("/etc/hostname" if number > 1 else path)
+                os.listdir("/etc/ld.so.conf.d")
+        children.append(child)
+    toggle(directory, count)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
         COUNT[f"ended with {os.waitpid(child, 0)[1]}"] += 1
 
 
@@ -133,6 +160,6 @@ def root(directory: str, count: int) -> None:
             COUNT[f"{path}: {'seen' if seen(path) else 'not seen'}"] += 1
 
 
-KINDS = {"many": many, "race": race, "root": root, "spin": spin, "toggle": toggle}
+KINDS = {"crowd": crowd, "many": many, "race": race, "root": root, "spin": spin, "toggle": toggle}
 KINDS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
 print(json.dumps(COUNT))

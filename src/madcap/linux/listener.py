@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from errno import EAGAIN
 
 from madcap.abi.flags import (
     AT_FDCWD,
@@ -31,6 +32,10 @@ LIBRARY = os.path.dirname(__file__) + "/libnative.so"  #: native.c, where it was
 NO_WAY = -10000  #: The answer of `Looker.look` where the directory can't be entered or named.
 
 
+class Crowd(Exception):
+    """More calls wait than the receiver gets done, and `Listener.help` could answer some."""
+
+
 class Listener:
     """One thread's use of the notification descriptor *fd*.
 
@@ -49,13 +54,23 @@ class Listener:
         self.ahead: tuple[int, bytes] | None = None
 
     def receive(self) -> tuple[int, ...]:
-        """Wait for a call: (id, tid, flags, number, arch, ip, six arguments). Raises OSError."""
+        """Wait for a call: (id, tid, flags, number, arch, ip, six arguments).
+
+        Raises OSError, and Crowd where nobody helps.
+        """
         buffer = self._buffer
         buffer[:] = NOTIF_ZERO
         fcntl.ioctl(self.fd, SECCOMP_IOCTL_NOTIF_RECV, buffer, True)
         call = NOTIF.unpack(buffer)
         self._last[0] = call[0]
         return call
+
+    def help(self) -> tuple[int, ...]:
+        """Answer calls beside the receiver; return one as `receive` does that is not so simple.
+
+        Raises OSError, EAGAIN where no help is needed any more.
+        """
+        raise BlockingIOError(EAGAIN, "only the native part needs help")
 
     def answer(self, ident: int, value: int, error: int, flags: int) -> None:
         """Answer call *ident*; whoever waits no more misses nothing."""

@@ -14,7 +14,9 @@
 #include <linux/audit.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,11 +26,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define INTERFACE 3     /* native.py asks for it: a file that was built earlier is not used. */
+#define INTERFACE 4     /* native.py asks for it: a file that was built earlier is not used. */
 #define CALLS 512       /* The size of the table that `madcap_receive` gets. */
 #define TEXT 256        /* The size of its buffer. */
 #define PAGE 4096
 #define USER_LIMIT (1ULL << 47)
+#define CROWD (-10001)  /* Nor is this: other calls wait all the time. */
+#define OFTEN 16        /* Calls received from one look whether others wait to the next. */
+#define CROWDED 4       /* So many looks in a row that find some call a helper. */
+#define DESERTED 16     /* It goes when so many in a row found none, */
+#define SOON 2          /* or none came for so long, in milliseconds. */
 #define NO_WAY (-10000) /* Not an errno: the directory can't be entered, or has no name. */
 
 #if defined(__x86_64__)
@@ -314,46 +321,85 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
     return 1;
 }
 
+/* Whether a thread helps: there are two at most that receive. */
+static atomic_int helping;
+
+/* Tell whether a call waits that nobody received, or will in *patience* milliseconds. */
+static int others_wait(int listener, int patience)
+{
+    struct pollfd waiting = {.fd = listener, .events = POLLIN};
+    return poll(&waiting, 1, patience) > 0 && waiting.revents & POLLIN;
+}
+
 /* Receive a notification into *call*, and read the text that its argument which[number] - 1 points
  * to, as far as the page reaches. Returns how much was read into *text*, 0 where there is nothing.
- * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there); but
- * where *last*, the id of the call that any thread received last, shows that another one receives, the
- * answer is -EAGAIN. */
-int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
+ * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there).
+ *
+ * *last* is the id of the call that the receiver got last. Where it shows that another thread is it
+ * by now, the answer is -EAGAIN, and CROWD where others waited whenever this looked and nobody helps.
+ * Who helps has NULL for it, and is told -EAGAIN when it is not needed any more. */
+static int receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
                    int root, int self_fd, volatile uint64_t *last)
 {
-    for (;;) {
+    int turns = 0, found = 0;
+    for (;; turns++) {
+        if (!last) {
+            if (turns % OFTEN == OFTEN - 1)
+                found = others_wait(listener, 0) ? 0 : found + 1;
+            if (found == DESERTED || !others_wait(listener, SOON))
+                return -EAGAIN;
+        }
         memset(call, 0, sizeof *call);
         if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) < 0)
             return -errno;
-        *last = call->id;
+        if (last)
+            *last = call->id;
+        if (last && turns % OFTEN == OFTEN - 1) /* Now it's none that this thread receives. */
+            found = others_wait(listener, 0) ? found + 1 : 0;
         unsigned number = (unsigned)call->data.nr;
         if (call->data.arch != ARCH || number >= CALLS)
             return 0;
-        if (number == SYS_fstat && root >= 0 && known.open &&
-            answered(listener, call, "", root, self_fd)) {
-            if (*last != call->id)
-                return -EAGAIN;
-            continue;
+        size_t got = 0;
+        text[0] = 0;
+        if (number != SYS_fstat) {
+            if (!which[number])
+                return 0;
+            uint64_t address = call->data.args[which[number] - 1];
+            if (address < PAGE || address >= USER_LIMIT)
+                return 0;
+            size_t size = PAGE - (address & (PAGE - 1));
+            if (size > TEXT)
+                size = TEXT;
+            struct iovec local = {text, size}, remote = {(void *)(uintptr_t)address, size};
+            ssize_t read = process_vm_readv((pid_t)call->pid, &local, 1, &remote, 1, 0);
+            if (read <= 0)
+                return 0;
+            got = (size_t)read;
         }
-        if (!which[number])
-            return 0;
-        uint64_t address = call->data.args[which[number] - 1];
-        if (address < PAGE || address >= USER_LIMIT)
-            return 0;
-        size_t size = PAGE - (address & (PAGE - 1));
-        if (size > TEXT)
-            size = TEXT;
-        struct iovec local = {text, size}, remote = {(void *)(uintptr_t)address, size};
-        ssize_t got = process_vm_readv((pid_t)call->pid, &local, 1, &remote, 1, 0);
-        if (got <= 0)
-            return 0;
-        if (root >= 0 && known.open && memchr(text, 0, (size_t)got) &&
-            answered(listener, call, text, root, self_fd)) {
-            if (*last != call->id)
-                return -EAGAIN;
-            continue;
-        }
-        return (int)got;
+        if (root < 0 || !known.open || (got && !memchr(text, 0, got)) ||
+            !answered(listener, call, text, root, self_fd))
+            return (int)got;
+        if (last && *last != call->id)
+            return -EAGAIN;
+        if (last && found >= CROWDED && !atomic_load(&helping))
+            return CROWD;
     }
+}
+
+/* See `receive`. */
+int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
+                   int root, int self_fd, volatile uint64_t *last)
+{
+    return receive(listener, call, which, text, root, self_fd, last);
+}
+
+/* Receive beside the one who does, until there is a call that can't be answered here (see there), or
+ * nobody waits. */
+int madcap_help(int listener, struct seccomp_notif *call, const uint8_t *which, char *text, int root,
+                int self_fd)
+{
+    atomic_store(&helping, 1);
+    int got = receive(listener, call, which, text, root, self_fd, NULL);
+    atomic_store(&helping, 0);
+    return got;
 }

@@ -14,14 +14,15 @@ from ctypes import c_ulong, c_void_p
 
 from madcap.abi.paths import first_paths
 from madcap.linux._call import NUMBERS, Buffer
-from madcap.linux.listener import Known, Listener, Looker
+from madcap.linux.listener import Crowd, Known, Listener, Looker
 from madcap.linux.seccomp import NOTIF, RESP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.linux.memory import Memory
 
-_INTERFACE = 3
+_INTERFACE = 4
+_CROWD = -10001
 _CALLS = 512
 _TEXT = 256
 _PAGE = 4096
@@ -102,8 +103,8 @@ class NativeListener(Listener):
     """
 
     __slots__ = (
-        "_answer", "_answer_at", "_call", "_last_at", "_receive", "_root", "_self_fd", "_text",
-        "_which",
+        "_answer", "_answer_at", "_call", "_help", "_last_at", "_receive", "_root", "_self_fd",
+        "_text", "_which",
     )  # fmt: skip
 
     def __init__(
@@ -120,6 +121,7 @@ class NativeListener(Listener):
         self._last_at = last.pointer
         self._root, self._self_fd = places if ahead else (-1, -1)
         self._receive = library.madcap_receive
+        self._help = library.madcap_help
         self._answer = library.madcap_answer
         self._call = Buffer(NOTIF.size)
         self._text = Buffer(_TEXT)
@@ -130,12 +132,27 @@ class NativeListener(Listener):
 
     def receive(self) -> tuple[int, ...]:
         """See `Listener.receive`; a path is read with it."""
-        got = self._receive(
-            self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
-            self._root, self._self_fd, self._last_at,
+        return self._received(
+            self._receive(
+                self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
+                self._root, self._self_fd, self._last_at,
+            )
         )  # fmt: skip
+
+    def help(self) -> tuple[int, ...]:
+        """See `Listener.help`."""
+        return self._received(
+            self._help(
+                self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
+                self._root, self._self_fd,
+            )
+        )  # fmt: skip
+
+    def _received(self, got: int) -> tuple[int, ...]:
         self.ahead = None
         if got < 0:
+            if got == _CROWD:
+                raise Crowd
             raise OSError(-got, os.strerror(-got))
         call = NOTIF.unpack(self._call.data)
         if got:

@@ -10,6 +10,9 @@ One of those with nothing to do is the understudy. It stays, and receives in pla
 that is stuck in a call nobody expected to block: an open that waits for a lease to be given up, a
 file system whose server is silent. It looks once a second while calls come; where none has come for
 a second it sleeps until one waits.
+
+Only the native part (linux/native.c) holds no lock of the interpreter. So while several guests
+wait for calls that it answers, another thread with nothing to do helps with those.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.dispatch import Dispatcher
 from madcap.kernel.reply import Gone, Interrupted
+from madcap.linux.listener import Crowd
 from madcap.linux.process import unshare
 from madcap.supervisor.interrupts import SIGALRM, Interrupter
 from madcap.supervisor.watch import Entry
@@ -51,11 +55,12 @@ _BACK_OFF, _BACK_OFF_MOST, _TRIES = 0.01, 1.0, 8
 class Worker:
     """One emulator thread. Its *baton* is free when it is to look at what it should do."""
 
-    __slots__ = ("baton",)
+    __slots__ = ("baton", "helps")
 
     def __init__(self) -> None:
         self.baton = _thread.allocate_lock()
         self.baton.acquire()
+        self.helps = False  # Whether it is to help the receiver.
 
     def wake(self) -> None:
         """Free the baton; the caller holds the lock of the pool."""
@@ -128,15 +133,24 @@ class Pool:
 
     def _serve(self, worker: Worker, dispatcher: Dispatcher) -> None:
         """Receive and handle while it is this thread's turn; return when it is not needed."""
-        receive = dispatcher.req.listener.receive
+        listener = dispatcher.req.listener
+        receive = listener.receive
         handle = dispatcher.handle
         while True:
             if self._receiver is not worker:
                 if not self._rest(worker):
                     return
-                self._recruit()
+                if not worker.helps:
+                    self._recruit()
             try:
-                call = receive()
+                if worker.helps:
+                    worker.helps = False
+                    call = listener.help()
+                else:
+                    call = receive()
+            except Crowd:
+                self._call_for_help()
+                continue
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.EINTR, errno.EAGAIN):
                     if error.errno == errno.ENOENT and self._hung_up(self._host.listener):
@@ -151,7 +165,7 @@ class Pool:
             if self._receiver is not worker and worker not in self._idle:
                 self._idle.append(worker)
         patience = IDLE
-        while self._receiver is not worker:
+        while self._receiver is not worker and not worker.helps:
             if self._idle[:1] == [worker]:
                 if not self._stand_by(worker):
                     return False
@@ -209,6 +223,15 @@ class Pool:
                 return  # It is tried again by whoever receives next.
             self._count += 1
             self._idle.append(understudy)
+
+    def _call_for_help(self) -> None:
+        """Let a thread that has nothing to do help the receiver, and another one stand by."""
+        with self._lock:
+            if self._idle:
+                helper = self._idle.pop()
+                helper.helps = True
+                helper.wake()
+        self._recruit()
 
     def _hung_up(self, listener: int) -> bool:
         """Tell whether no task is left that the listener listens to."""

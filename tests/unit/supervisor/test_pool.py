@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from madcap.linux._call import Buffer
+from madcap.linux.listener import Crowd
 from madcap.supervisor import pool as module
 from madcap.supervisor.pool import Pool, Worker
 
@@ -118,6 +120,7 @@ class Baton:
 def with_baton(waits: Callable[[], bool]) -> Worker:
     worker: Any = Worker.__new__(Worker)
     worker.baton = Baton(waits)
+    worker.helps = False
     made_worker: Worker = worker
     return made_worker
 
@@ -258,6 +261,86 @@ def test_the_understudy_leaves_when_no_guest_is_left() -> None:
     assert not pool._rest(with_baton(lambda: False))
     assert (pool._idle, pool._count) == ([], 1)
     listener.close()
+
+
+class Crowded:
+    """Plays the listener of a thread: *calls* are what it receives; at their end it is stopped."""
+
+    def __init__(self, *calls: tuple[int, ...] | Exception, helped: object = None) -> None:
+        self.calls = list(calls)
+        self.helped = helped
+        self.asked = 0
+
+    def receive(self) -> tuple[int, ...]:
+        if not self.calls:
+            raise Stop
+        call = self.calls.pop(0)
+        if isinstance(call, Exception):
+            raise call
+        return call
+
+    def help(self) -> object:
+        self.asked += 1
+        if isinstance(self.helped, Exception):
+            raise self.helped
+        return self.helped
+
+
+class Stop(Exception):
+    """The test is over."""
+
+
+def serve(pool: Pool, worker: Worker, listener: Crowded) -> list[object]:
+    """Return the calls that *worker* handled."""
+    handled: list[object] = []
+    dispatcher: Any = SimpleNamespace(req=SimpleNamespace(listener=listener), handle=handled.append)
+    with pytest.raises(Stop):
+        pool._serve(worker, dispatcher)
+    return handled
+
+
+def test_in_a_crowd_one_helps_and_another_stands_by(threads: Threads) -> None:
+    pool, first = made()
+    understudy, idle = Worker(), Worker()
+    pool._idle += [understudy, idle]
+    assert serve(pool, first, Crowded((1,), Crowd(), (2,))) == [(1,), (2,)]
+    assert pool._idle == [understudy]
+    assert idle.helps
+    assert idle.baton.acquire(False)
+    assert threads.started == []
+    serve(pool, first, Crowded(Crowd()))  # The understudy itself has to help.
+    assert understudy.helps
+    assert threads.started == pool._idle
+    assert len(pool._idle) == 1
+    assert pool._receiver is first
+
+
+def test_nobody_helps_where_no_thread_can_be_had(threads: Threads) -> None:
+    pool, first = made(limit=1)
+    assert serve(pool, first, Crowded(Crowd(), (1,))) == [(1,)]
+    threads.failures = 1
+    pool, first = made()
+    assert serve(pool, first, Crowded(Crowd(), (1,))) == [(1,)]
+    assert (pool._idle, pool._count) == ([], 1)
+
+
+@pytest.mark.parametrize("helped", [(7,), BlockingIOError(errno.EAGAIN, "no more")])
+def test_who_helps_does_so_once_and_rests(helped: object) -> None:
+    pool, _ = made()
+    understudy = Worker()
+    pool._idle.append(understudy)
+    pool._count = 3
+    worker = Worker()
+    worker.helps = True
+    listener = Crowded(helped=helped)
+
+    def waits() -> bool:
+        raise Stop
+
+    worker.baton = with_baton(waits).baton
+    assert serve(pool, worker, listener) == ([(7,)] if helped == (7,) else [])
+    assert listener.asked == 1
+    assert pool._idle == [understudy, worker]
 
 
 def test_a_brief_call_that_blocks_is_relieved(threads: Threads) -> None:
