@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from madcap.kernel.dispatch import Handlers
     from madcap.kernel.host import Host
     from madcap.kernel.request import Request
+    from madcap.linux.listener import Listener
 
 IDLE = 3.0  # Seconds without work after which an emulator leaves,
 CORE = 2  # but not these many (SYD_NPROC): one that receives and one that stands by.
@@ -76,8 +77,8 @@ class Pool:
     """
 
     __slots__ = (
-        "_confine", "_core", "_count", "_doing", "_handlers", "_host", "_idle", "_interrupter",
-        "_limit", "_lock", "_receiver", "_workers",
+        "_confine", "_core", "_count", "_doing", "_handlers", "_helper", "_host", "_idle",
+        "_interrupter", "_limit", "_lock", "_receiver", "_workers",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +101,7 @@ class Pool:
         #: The last to come is the first to go on; the first to come is the understudy.
         self._idle: list[Worker] = []
         self._receiver = Worker()
+        self._helper: Worker | None = None  # Who helps it, or is about to: one at most.
         self._count = 0
         self._doing = memoryview(host.last.data).cast("Q")  # The call that was received last.
 
@@ -143,11 +145,7 @@ class Pool:
                 if not worker.helps:
                     self._recruit()
             try:
-                if worker.helps:
-                    worker.helps = False
-                    call = listener.help()
-                else:
-                    call = receive()
+                call = self._help(worker, listener) if worker.helps else receive()
             except Crowd:
                 self._call_for_help()
                 continue
@@ -162,7 +160,8 @@ class Pool:
     def _rest(self, worker: Worker) -> bool:
         """Wait until this thread is to receive; return False where it is to leave."""
         with self._lock:
-            if self._receiver is not worker and worker not in self._idle:
+            # Who was called on before it came here for the first time is not idle.
+            if not (self._receiver is worker or worker.helps or worker in self._idle):
                 self._idle.append(worker)
         patience = IDLE
         while self._receiver is not worker and not worker.helps:
@@ -227,11 +226,31 @@ class Pool:
     def _call_for_help(self) -> None:
         """Let a thread that has nothing to do help the receiver, and another one stand by."""
         with self._lock:
+            if self._helper is not None:
+                return  # It has not begun yet: where the CPUs are busy that takes time.
             if self._idle:
-                helper = self._idle.pop()
-                helper.helps = True
-                helper.wake()
+                self._helper = self._idle.pop()
+                self._helper.helps = True
+                self._helper.wake()
         self._recruit()
+
+    def _help(self, worker: Worker, listener: Listener) -> tuple[int, ...]:
+        """Help the receiver as long as that is of use; see `Listener.help`."""
+        worker.helps = False
+        try:
+            return listener.help()
+        finally:
+            self._helper = None
+
+    def _promote(self) -> bool:
+        """Let the one who helps receive, where there is one; the caller holds the lock.
+
+        It finds out when it has done helping, and until then receives anyway.
+        """
+        helper = self._helper  # Once: it may be done at any time.
+        if helper is not None:
+            self._receiver = helper
+        return helper is not None
 
     def _hung_up(self, listener: int) -> bool:
         """Tell whether no task is left that the listener listens to."""
@@ -259,12 +278,14 @@ class Pool:
                 self._receiver.wake()
                 return True
             if self._limit is not None and self._count >= self._limit:
-                return False
+                return self._promote()
             self._receiver = Worker()
             try:
                 _thread.start_new_thread(self._run, (self._receiver, None))
             except RuntimeError:
                 self._receiver = worker
+                if self._promote():
+                    return True
                 raise
             self._count += 1
         return True

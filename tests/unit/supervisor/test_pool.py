@@ -308,11 +308,50 @@ def test_in_a_crowd_one_helps_and_another_stands_by(threads: Threads) -> None:
     assert idle.helps
     assert idle.baton.acquire(False)
     assert threads.started == []
+    pool._helper = None  # As it is when that one is done.
     serve(pool, first, Crowded(Crowd()))  # The understudy itself has to help.
     assert understudy.helps
     assert threads.started == pool._idle
     assert len(pool._idle) == 1
     assert pool._receiver is first
+
+
+def test_one_helps_at_most_however_long_it_takes_to_begin(threads: Threads) -> None:
+    pool, first = made()
+    understudy, idle = Worker(), Worker()
+    pool._idle += [understudy, idle]
+    serve(pool, first, Crowded(Crowd(), Crowd(), Crowd()))
+    assert pool._helper is idle
+    assert pool._idle == [understudy]
+    assert threads.started == []
+
+
+def test_who_is_called_on_before_it_runs_is_not_idle(threads: Threads) -> None:
+    pool, first = made()
+    serve(pool, first, Crowded(Crowd(), Crowd()))
+    called, understudy = threads.started
+    assert pool._rest(called)
+    assert pool._idle == [understudy]
+
+
+@pytest.mark.parametrize(("limit", "failures"), [(2, 0), (None, 1)])
+def test_who_helps_receives_where_no_other_can(
+    threads: Threads, limit: int | None, failures: int
+) -> None:
+    pool, first = made(limit)
+    helper = Worker()
+    pool._idle.append(helper)
+    pool._count = 2
+    threads.failures = failures
+    serve(pool, first, Crowded(Crowd()))
+    threads.failures = failures
+    assert (pool._idle, threads.started) == ([], [])
+    assert pool._reinforce()
+    assert pool._receiver is helper
+    assert (pool._count, threads.slept) == (2, [])
+    listener: Any = Crowded(helped=(7,))
+    assert pool._help(helper, listener) == (7,)
+    assert not pool._promote()
 
 
 def test_nobody_helps_where_no_thread_can_be_had(threads: Threads) -> None:
