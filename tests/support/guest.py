@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     Prepare = Callable[[Path], None]
 
 DEVELOPMENT = "development.syd-3"
+_APART = ("unshare", "--mount", "--propagation", "private", "sh", "-euc")
+_AS_USER = """uid=$1 gid=$2; shift 2
+exec setpriv --reuid "$uid" --regid "$gid" --clear-groups "$@"
+"""
 
 
 class Outcome(NamedTuple):
@@ -55,6 +59,8 @@ class Guest:
         self.target = target
         #: Whether madcap may use its native part: what root runs does, so both are tested.
         self.native = bool(os.environ.get("MADCAP_TEST_NATIVE")) or identity.uid == 0
+        #: What root does in a mount namespace of its own before each run, a shell script.
+        self.mounts = ""
         self.top = Path(tempfile.mkdtemp(prefix="madcap-", dir=host.WORK_ROOT))
         os.chmod(self.top, 0o755)
         self.work = self.top / "work"
@@ -110,6 +116,12 @@ class Guest:
         profile: str | None = DEVELOPMENT,
     ) -> list[str]:
         """Return the words that start *argv*: itself, or madcap with its rules before it."""
+        if self.mounts:
+            return [*_APART, f"{self.mounts}\n{_AS_USER}", "sh", str(self.identity.uid),
+                    str(self.identity.gid), *self._command(argv, rules, profile)]  # fmt: skip
+        return self._command(argv, rules, profile)
+
+    def _command(self, argv: Sequence[str], rules: Sequence[str], profile: str | None) -> list[str]:
         if self.kind == "native":
             return list(argv)
         words = [self.target]
@@ -139,7 +151,7 @@ class Guest:
             self.fresh_work()
         if prepare is not None:
             prepare(self.work)
-        options: dict[str, Any] = dict(self.identity.spawn_options())
+        options: dict[str, Any] = {} if self.mounts else dict(self.identity.spawn_options())
         with tempfile.TemporaryFile() as log:
             if self.kind != "native" and log_apart:
                 environment = {"SYD_LOG_FD": str(log.fileno()), **(environment or {})}

@@ -269,7 +269,7 @@ def _pinned(target: Target) -> None:
 
 def _same_mount(one: Target, other: Target) -> None:
     pins = [target.parent if target.parent >= 0 else target.fd for target in (one, other)]
-    if pins[0] != pins[1] and os.fstat(pins[0]).st_dev != os.fstat(pins[1]).st_dev:
+    if pins[0] != pins[1] and fs.mount_id(pins[0]) != fs.mount_id(pins[1]):
         raise OSError(errno.EXDEV, "different mounts")
 
 
@@ -297,7 +297,7 @@ def _link(req: Request, olddir: int, old: int, newdir: int, new: int, flags: int
     if newpath.endswith(b"/") and newpath.strip(b"/"):
         _no_slash(req, newdir, newpath)
     target = lookup(req, newdir, newpath, MISS)
-    if source.st.st_dev != os.fstat(target.parent).st_dev:
+    if fs.mount_id(source.fd) != fs.mount_id(target.parent):
         # Below /proc a name that is missing can't even be asked for.
         missing = target.name[:6] == b"/proc/"
         raise OSError(errno.ENOENT if missing else errno.EXDEV, "different mounts")

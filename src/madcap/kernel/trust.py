@@ -9,7 +9,7 @@ import os
 from madcap import events
 from madcap.abi import flags as F
 from madcap.kernel.host import OPEN
-from madcap.linux.fs import openat2
+from madcap.linux.fs import mount_id, openat2
 from madcap.policy import actions as A
 from madcap.policy import categories as C
 
@@ -47,7 +47,7 @@ def distrust(host: Host, policy: Domain, fd: int, name: bytes) -> str | None:
         owners = _owners(host, policy)
         if owners is not None and not {st.st_uid, above.st_uid} <= owners:
             return "file or directory of another owner"
-        if "tpe_root_mount" in policy.flags and above.st_dev != os.fstat(host.root).st_dev:
+        if "tpe_root_mount" in policy.flags and mount_id(parent) != mount_id(host.root):
             return "file not on the root mount"
     finally:
         os.close(parent)

@@ -23,7 +23,7 @@ from madcap.kernel.target import (
     subject,
 )
 from madcap.linux._call import get_errno
-from madcap.linux.fs import open_with, openat2_how
+from madcap.linux.fs import mount_id, open_with, openat2_how
 from madcap.policy.categories import WALK
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class Walk:
     """One walk of a path, component by component."""
 
     __slots__ = (
-        "_at_once", "_depth", "_device", "_dot", "_links", "_slash", "fd", "how", "name", "req",
+        "_at_once", "_depth", "_dot", "_links", "_mount", "_slash", "fd", "how", "name", "req",
         "resolve", "rooted", "stack", "start",
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ class Walk:
         self._slash = False  # A link that was followed last asked for a directory.
         self._dot = False  # The walk ends in a dot: that asks for the right to search.
         self.rooted = True
-        self._device = -1
+        self._mount = -1
         if absolute:
             self.name = b""
         else:
@@ -96,7 +96,7 @@ class Walk:
         dot = last in (b"", b".", b"..")
         self._dot = last == b"."
         if self.resolve & F.RESOLVE_NO_XDEV:
-            self._device = os.fstat(self.start).st_dev
+            self._mount = mount_id(self.start)
         if how & LAST and dot:
             return self._dot_last(path, parts)
         # A trailing slash or dot asks for a directory, through a link too, except where the last
@@ -200,7 +200,7 @@ class Walk:
             raise OSError(error, "lookup")
         req.own(fd)
         st = os.fstat(fd)
-        if self._device >= 0 and st.st_dev != self._device:
+        if self._mount >= 0 and mount_id(fd) != self._mount:
             raise OSError(errno.EXDEV, "crosses a mount")
         if req.host.procs_elsewhere:
             refuse_elsewhere(req, st.st_dev, name, fd)
@@ -254,7 +254,7 @@ class Walk:
         name = self.req.link_text(fd)
         if name[:1] != b"/":
             raise OSError(errno.ENOENT, "unreachable directory")
-        if self._device >= 0 and os.fstat(fd).st_dev != self._device:
+        if self._mount >= 0 and mount_id(fd) != self._mount:
             raise OSError(errno.EXDEV, "crosses a mount")
         if resolve & _SCOPED:
             self._inside(fd)
@@ -319,7 +319,7 @@ class Walk:
         if fd < 0:
             raise OSError(get_errno(), "magic link")
         req.own(fd)
-        if self._device >= 0 and os.fstat(fd).st_dev != self._device:
+        if self._mount >= 0 and mount_id(fd) != self._mount:
             raise OSError(errno.EXDEV, "crosses a mount")
         text = req.link_text(fd)
         deleted = text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from madcap.abi.flags import AT_EMPTY_PATH, O_CLOEXEC
+from madcap.abi.flags import AT_EMPTY_PATH, O_CLOEXEC, STATX_MNT_ID
 from madcap.linux._call import (
     Buffer,
     bind,
@@ -25,6 +25,7 @@ from madcap.linux._call import (
 
 _MAGIC = struct.Struct("=I")  # The low half of statfs.f_type, which is what magic numbers use.
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
+_MNT_ID, _MNT_ID_AT = struct.Struct("=Q"), 144  # In struct statx.
 
 _openat2, _NR_openat2 = plain("openat2")
 
@@ -89,6 +90,14 @@ def statx_into(fd: int, flags: int, mask: int, address: c_void_p) -> None:
     """Fill the struct statx at *address* (`Buffer.at`) with what *fd* refers to."""
     if _statx(_NR_statx, fd, b"", flags | AT_EMPTY_PATH, mask, address) < 0:
         raise failure("statx")
+
+
+def mount_id(fd: int) -> int:
+    """Return which mount the file of *fd* was reached through (STATX_MNT_ID, Linux 5.8)."""
+    found = Buffer(256)
+    statx_into(fd, 0, STATX_MNT_ID, found.pointer)
+    number: int = _MNT_ID.unpack_from(found.data, _MNT_ID_AT)[0]
+    return number
 
 
 def fstatfs(fd: int, address: c_void_p) -> None:
