@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from rawcalls import call, named
+from rawcalls import call, named  # noqa: E402 - from beside this file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
