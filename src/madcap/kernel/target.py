@@ -8,7 +8,7 @@ import os
 
 from madcap.abi import flags as F
 from madcap.kernel.host import OPEN
-from madcap.linux.fs import openat2_how
+from madcap.linux.fs import memory_name, openat2_how
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def descriptor_name(req: Request, fd: int) -> bytes:
         return b"!secretmem"
     if text.endswith(b" (deleted)") and os.fstat(fd).st_nlink == 0:
         text = text[:-10]
-        if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
-            return b"!" + text[1:]
+        if text.startswith(b"/memfd:"):
+            return memory_name(fd, text)
     return text
 
 

@@ -23,7 +23,7 @@ from madcap.kernel.target import (
     subject,
 )
 from madcap.linux._call import get_errno
-from madcap.linux.fs import mount_id, open_with, openat2_how
+from madcap.linux.fs import memory_name, mount_id, open_with, openat2_how
 from madcap.policy.categories import WALK
 
 TYPE_CHECKING = False
@@ -328,8 +328,8 @@ class Walk:
                 raise OSError(errno.ENOTDIR, "not a directory")
             require_reachable(text)
             text = self.name + b"/" + text
-        elif text.startswith((b"/memfd:", b"/memfd-hugetlb:")) and deleted:
-            text = b"!" + text[1 : -len(b" (deleted)")]
+        elif deleted and text.startswith(b"/memfd:"):
+            text = memory_name(fd, text[: -len(b" (deleted)")])
         elif deleted:
             if "allow_unsafe_deleted" not in req.policy.flags:
                 raise OSError(errno.ENOENT, "deleted")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from madcap.abi.flags import AT_EMPTY_PATH, O_CLOEXEC, STATX_MNT_ID
+from madcap.abi.flags import AT_EMPTY_PATH, HUGETLBFS_MAGIC, O_CLOEXEC, STATX_MNT_ID
 from madcap.linux._call import (
     Buffer,
     bind,
@@ -104,6 +104,16 @@ def fstatfs(fd: int, address: c_void_p) -> None:
     """Fill the struct statfs at *address* (`Buffer.at`) with the file system that *fd* is on."""
     if _fstatfs(_NR_fstatfs, fd, address) < 0:
         raise failure("fstatfs")
+
+
+def memory_name(fd: int, text: bytes) -> bytes:
+    """Return the name for rules of the memory file *fd*, whose link text begins with *text*.
+
+    The kernel says ``/memfd:NAME`` also where its pages are huge (hugetlbfs).
+    """
+    _, _, name = text.partition(b":")
+    huge = filesystem_type(fd, Buffer(128)) == HUGETLBFS_MAGIC
+    return (b"!memfd-hugetlb:" if huge else b"!memfd:") + name
 
 
 def filesystem_type(fd: int, scratch: Buffer) -> int:

@@ -81,7 +81,7 @@ class ExecVerifier:
 
     def _name(self, fd: int) -> bytes:
         """Return the name that rules know the program behind *fd* by, deleted or not."""
-        return plain_name(self._text(fd), os.fstat(fd).st_nlink)
+        return plain_name(self._text(fd), fd)
 
     def _loader(self, pid: int, program: bytes) -> mapping.Identity | None:
         """Return the ELF interpreter out of the maps, if there is one.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
-from madcap.linux.fs import openat2, readlinkat
+from madcap.linux.fs import memory_name, openat2, readlinkat
 from madcap.linux.process import tgkill
 
 TYPE_CHECKING = False
@@ -97,15 +97,15 @@ def name_of(host: Host, link: bytes, scratch: Buffer) -> bytes:
         return text
     fd = openat2(host.proc, link, _O_PATH)
     try:
-        return plain_name(text, os.fstat(fd).st_nlink)
+        return plain_name(text, fd)
     finally:
         os.close(fd)
 
 
-def plain_name(text: bytes, links: int) -> bytes:
-    """Return the name for rules of an object of *links* names that the kernel calls *text*."""
-    if text.endswith(_DELETED) and links == 0:
+def plain_name(text: bytes, fd: int) -> bytes:
+    """Return the name for rules of the object *fd* that the kernel calls *text*."""
+    if text.endswith(_DELETED) and os.fstat(fd).st_nlink == 0:
         text = text.removesuffix(_DELETED)
-        if text.startswith((b"/memfd:", b"/memfd-hugetlb:")):
-            return b"!" + text[1:]
+        if text.startswith(b"/memfd:"):
+            return memory_name(fd, text)
     return text

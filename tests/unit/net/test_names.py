@@ -86,7 +86,6 @@ def test_recent_forgets_the_oldest() -> None:
         (b"pidfd:[5]", 0o100000, b"!pidfd"),
         (b"net:[4026531840]", 0o100000, b"!nsfs"),
         (b"/memfd:name (deleted)", 0o100000, b"!memfd:name"),
-        (b"/memfd-hugetlb:x (deleted)", 0o100000, b"!memfd-hugetlb:x"),
         (b"/secretmem (deleted)", 0o100000, b"!secretmem"),
         (b"/tmp/gone (deleted)", 0o100000, b"!file"),
         (b"/etc/link", 0o120000, b"!symlink"),

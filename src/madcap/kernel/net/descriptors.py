@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 from madcap.abi import flags as F
+from madcap.linux.fs import memory_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ _DELETED = b" (deleted)"
 
 def kind_of(req: Request, fd: int) -> bytes:
     """Return the name of the kind of thing that our descriptor *fd* refers to."""
-    return kind(req.link_text(fd), os.fstat(fd).st_mode & F.S_IFMT)
+    name = kind(req.link_text(fd), os.fstat(fd).st_mode & F.S_IFMT)
+    return memory_name(fd, name) if name.startswith(b"!memfd:") else name
 
 
 def kind(text: bytes, form: int) -> bytes:
@@ -37,7 +39,7 @@ def kind(text: bytes, form: int) -> bytes:
             return b"!pidfd" if text.startswith(b"pidfd:") else b"!nsfs"
         if text.endswith(_DELETED):
             name = text[1 : -len(_DELETED)]
-            if name == b"secretmem" or name.startswith((b"memfd:", b"memfd-hugetlb:")):
+            if name == b"secretmem" or name.startswith(b"memfd:"):
                 return b"!" + name
     return _KINDS.get(form, b"!unknown")
 
