@@ -84,6 +84,9 @@ class Preparation:
                 fake_root=sandbox.root_fake,
                 memory=self.conditions.memory,
                 unasked=self.conditions.unasked & self.notify,
+                io_uring=not any(
+                    one.enabled & categories.URING for one in sandbox.domains.values()
+                ),
             )
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -34,6 +35,29 @@ def test_x32_numbers_and_int_0x80_reach_nothing(guest: Guest) -> None:
         if guest.kind == "madcap":
             # Killed by SIGSYS, or refused where the kernel was built without that door.
             assert set(lines.values()) <= {"killed by 31", "killed by 11", "refused"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "opened"),
+    [
+        ([], False),
+        (["sandbox/uring:off", "sandbox/uring:on"], False),
+        (["sandbox/uring:off"], True),
+        (["domain+@other", "sandbox/uring:off"], False),
+        (["sandbox/uring:off", "domain+@other:@default"], True),
+    ],
+)
+def test_a_ring_is_had_only_where_no_domain_confines_it(
+    sandbox: Guest, rules: list[str], opened: bool
+) -> None:
+    """A ring makes calls that nobody sees: it is there where the category is off."""
+    native = sandbox.sibling("native").syscall("io_uring_setup", 1, bytes(120))
+    if native < 0:
+        pytest.skip("this kernel has no io_uring")
+    rules = [*rules, "rlimit/memlock:8M"]
+    answer = sandbox.syscall("io_uring_setup", 1, bytes(120), rules=rules)
+    assert (answer >= 0) == opened
+    assert opened or answer == -errno.ENOSYS
 
 
 def test_a_guest_of_root_has_no_right_that_its_ids_do_not_give(root_sandbox: Guest) -> None:
