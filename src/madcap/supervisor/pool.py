@@ -225,6 +225,8 @@ class Pool:
 
     def _call_for_help(self) -> None:
         """Let a thread that has nothing to do help the receiver, and another one stand by."""
+        if len(os.sched_getaffinity(0)) == 1:
+            return
         with self._lock:
             if self._helper is not None:
                 return  # It has not begun yet: where the CPUs are busy that takes time.

@@ -43,6 +43,11 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
     return Threads(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def _two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+
+
 def made(limit: int | None = None, core: int = 1) -> tuple[Pool, Worker]:
     """Return a pool whose first emulator is this thread, and receives."""
     host: Any = SimpleNamespace(last=Buffer(8))
@@ -352,6 +357,15 @@ def test_who_helps_receives_where_no_other_can(
     listener: Any = Crowded(helped=(7,))
     assert pool._help(helper, listener) == (7,)
     assert not pool._promote()
+
+
+def test_on_one_cpu_nobody_helps(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {3})
+    pool, first = made()
+    idle = Worker()
+    pool._idle.append(idle)
+    assert serve(pool, first, Crowded(Crowd(), (1,))) == [(1,)]
+    assert (pool._idle, idle.helps, threads.started) == ([idle], False, [])
 
 
 def test_nobody_helps_where_no_thread_can_be_had(threads: Threads) -> None:
