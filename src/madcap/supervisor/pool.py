@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from madcap.kernel.dispatch import Handlers
     from madcap.kernel.host import Host
     from madcap.kernel.request import Request
-    from madcap.linux.listener import Listener
 
 IDLE = 3.0  # Seconds without work after which an emulator leaves,
 CORE = 2  # but not these many (SYD_NPROC): one that receives and one that stands by.
@@ -101,7 +100,8 @@ class Pool:
         #: The last to come is the first to go on; the first to come is the understudy.
         self._idle: list[Worker] = []
         self._receiver = Worker()
-        self._helper: Worker | None = None  # Who helps it, or is about to: one at most.
+        #: Who helps it, or is about to, or handles the call that was too much for a helper.
+        self._helper: Worker | None = None
         self._count = 0
         self._doing = memoryview(host.last.data).cast("Q")  # The call that was received last.
 
@@ -145,7 +145,11 @@ class Pool:
                 if not worker.helps:
                     self._recruit()
             try:
-                call = self._help(worker, listener) if worker.helps else receive()
+                if worker.helps:
+                    worker.helps = False
+                    call = listener.help()
+                else:
+                    call = receive()
             except Crowd:
                 self._call_for_help()
                 continue
@@ -163,6 +167,8 @@ class Pool:
             # Who was called on before it came here for the first time is not idle.
             if not (self._receiver is worker or worker.helps or worker in self._idle):
                 self._idle.append(worker)
+                if self._helper is worker:
+                    self._helper = None
         patience = IDLE
         while self._receiver is not worker and not worker.helps:
             if self._idle[:1] == [worker]:
@@ -229,30 +235,22 @@ class Pool:
             return
         with self._lock:
             if self._helper is not None:
-                return  # It has not begun yet: where the CPUs are busy that takes time.
+                return  # Where the CPUs are busy it takes its time to begin, or to end.
             if self._idle:
                 self._helper = self._idle.pop()
                 self._helper.helps = True
                 self._helper.wake()
         self._recruit()
 
-    def _help(self, worker: Worker, listener: Listener) -> tuple[int, ...]:
-        """Help the receiver as long as that is of use; see `Listener.help`."""
-        worker.helps = False
-        try:
-            return listener.help()
-        finally:
-            self._helper = None
-
     def _promote(self) -> bool:
         """Let the one who helps receive, where there is one; the caller holds the lock.
 
         It finds out when it has done helping, and until then receives anyway.
         """
-        helper = self._helper  # Once: it may be done at any time.
-        if helper is not None:
-            self._receiver = helper
-        return helper is not None
+        if self._helper is None:
+            return False
+        self._receiver, self._helper = self._helper, None
+        return True
 
     def _hung_up(self, listener: int) -> bool:
         """Tell whether no task is left that the listener listens to."""
@@ -316,6 +314,9 @@ class Pool:
         signal; Gone when the guest is no more.
         """
         interrupter = self._interrupter
+        with self._lock:
+            if self._helper is self._workers[_thread.get_native_id()]:
+                self._helper = None  # It is of no help while it blocks.
         brief = brief and bool(self._idle)  # The understudy stays.
         if not brief and not self._reinforce():
             if not interrupter.watch.restarts:

@@ -295,10 +295,18 @@ class Stop(Exception):
     """The test is over."""
 
 
-def serve(pool: Pool, worker: Worker, listener: Crowded) -> list[object]:
-    """Return the calls that *worker* handled."""
+def serve(
+    pool: Pool, worker: Worker, listener: Crowded, handle: Callable[[object], None] | None = None
+) -> list[object]:
+    """Return the calls that *worker* handled; *handle* is what it does then."""
     handled: list[object] = []
-    dispatcher: Any = SimpleNamespace(req=SimpleNamespace(listener=listener), handle=handled.append)
+
+    def note(call: object) -> None:
+        handled.append(call)
+        if handle is not None:
+            handle(call)
+
+    dispatcher: Any = SimpleNamespace(req=SimpleNamespace(listener=listener), handle=note)
     with pytest.raises(Stop):
         pool._serve(worker, dispatcher)
     return handled
@@ -354,8 +362,7 @@ def test_who_helps_receives_where_no_other_can(
     assert pool._reinforce()
     assert pool._receiver is helper
     assert (pool._count, threads.slept) == (2, [])
-    listener: Any = Crowded(helped=(7,))
-    assert pool._help(helper, listener) == (7,)
+    assert pool._helper is None
     assert not pool._promote()
 
 
@@ -385,15 +392,36 @@ def test_who_helps_does_so_once_and_rests(helped: object) -> None:
     pool._count = 3
     worker = Worker()
     worker.helps = True
+    pool._helper = worker
     listener = Crowded(helped=helped)
+
+    def handle(_call: object) -> None:
+        assert pool._helper is worker  # Nobody else is called meanwhile.
 
     def waits() -> bool:
         raise Stop
 
     worker.baton = with_baton(waits).baton
-    assert serve(pool, worker, listener) == ([(7,)] if helped == (7,) else [])
+    assert serve(pool, worker, listener, handle) == ([(7,)] if helped == (7,) else [])
     assert listener.asked == 1
     assert pool._idle == [understudy, worker]
+    assert pool._helper is None
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_who_blocks_helps_no_more(brief: bool) -> None:
+    pool, first = made()
+    pool._receiver, pool._helper = Worker(), first
+    pool._idle.append(Worker())
+    nothing: Any = SimpleNamespace(register=lambda _: None, unregister=lambda _: None)
+    pool._interrupter = nothing
+    req: Any = SimpleNamespace(id=1, tid=1, name="openat", args=())
+
+    def call() -> int:
+        assert pool._helper is None
+        return 5
+
+    assert pool.blocking(req, call, restartable=True, brief=brief) == 5
 
 
 def test_a_brief_call_that_blocks_is_relieved(threads: Threads) -> None:
