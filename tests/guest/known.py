@@ -9,12 +9,15 @@
     known.py root DIRECTORY COUNT       the root, what is in DIRECTORY, and that itself
 
     known.py crowd DIRECTORY COUNT      as toggle, while four processes ask all the time
+    known.py wait DIRECTORY COUNT       meanwhile, wait for who opens the other end of a FIFO
 
 Prints JSON: how often each outcome came.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -127,6 +130,32 @@ def spin(file: str, seconds: int) -> None:
     sys.exit()
 
 
+def wait(directory: str, count: int) -> None:
+    """Open a FIFO in a crowd, that the first of its processes opens a moment later."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fifo = f"{directory}/fifo"
+    os.mkfifo(fifo)
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            while True:
+                for _ in range(100):
+                    seen("/etc/hostname")
+                if not number:
+                    with contextlib.suppress(OSError):  # ENXIO: nobody waits.
+                        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        children.append(child)
+    for _ in range(count):
+        fd = libc.open(os.fsencode(fifo), os.O_RDONLY)  # os.open tries again after EINTR.
+        COUNT["opened" if fd >= 0 else os.strerror(ctypes.get_errno())] += 1
+        if fd >= 0:
+            os.close(fd)
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
 def crowd(directory: str, count: int) -> None:
     """Toggle in a crowd."""
     children = []
@@ -160,6 +189,9 @@ def root(directory: str, count: int) -> None:
             COUNT[f"{path}: {'seen' if seen(path) else 'not seen'}"] += 1
 
 
-KINDS = {"crowd": crowd, "many": many, "race": race, "root": root, "spin": spin, "toggle": toggle}
+KINDS = {
+    "crowd": crowd, "many": many, "race": race, "root": root, "spin": spin, "toggle": toggle,
+    "wait": wait,
+}  # fmt: skip
 KINDS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
 print(json.dumps(COUNT))

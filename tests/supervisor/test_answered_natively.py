@@ -46,3 +46,13 @@ def test_a_thread_helps_in_a_crowd(sandbox: Guest, others: int, helpers: int) ->
     assert found["seen"] > 1000
     assert set(found) - {"ended with 0"} == {"seen"}
     assert most == usual + helpers, f"{most} threads where {usual} do"
+
+
+def test_a_call_may_block_while_the_only_other_thread_helps(sandbox: Guest) -> None:
+    """The one that helps receives then, and the call does not fail with EINTR."""
+    sandbox.native = True
+    outcome = sandbox.python(
+        "known.py", "wait", ".", "300", rules=RULES, environment={"SYD_NPROC_MAX": "2"}
+    )
+    assert outcome.status == 0, outcome
+    assert json.loads(outcome.out) == {"opened": 300}
