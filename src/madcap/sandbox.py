@@ -27,7 +27,7 @@ from madcap.supervisor import lockdown
 from madcap.supervisor.alarm import catch_quietly
 from madcap.supervisor.interrupts import SIGALRM, Interrupter
 from madcap.supervisor.pool import CORE, STACK, Pool
-from madcap.supervisor.tracer import OPTIONS, Tracer
+from madcap.supervisor.tracer import Tracer, options_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def _greet(host: Host, child: int, go: int, report: int) -> int | None:
     if os.read(report, 1) != b"*":
         return _reap(child)
     if host.traced:
-        ptrace.seize(child, OPTIONS | (ptrace.PTRACE_O_TRACEEXIT if "exit" in host.moves else 0))
+        ptrace.seize(child, options_for(host))
     os.write(go, bytes((GO,)))
     number = os.read(report, 4)
     if len(number) != 4:

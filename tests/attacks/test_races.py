@@ -42,12 +42,12 @@ class Count(NamedTuple):
     refused: int
 
 
-def build(guest: Guest, program: str, directory: Path) -> Path:
-    """Compile the guest program *program* into *directory*, position independent."""
+def build(guest: Guest, program: str, directory: Path, *more: str) -> Path:
+    """Compile the guest program *program* into *directory*: *more* flags, position independent."""
     made = directory / program
     source = guest.installation.guest / f"{program}.c"
     flags = ["-O2", "-pie", "-fPIE", "-pthread", "-Wall", "-Wextra", "-Werror"]
-    subprocess.run(["gcc", *flags, "-o", str(made), str(source)], check=True)
+    subprocess.run(["gcc", *flags, *more, "-o", str(made), str(source)], check=True)
     made.chmod(0o755)
     return made
 

@@ -80,6 +80,7 @@ class Host:
         "traced",
         "traceme",
         "unique_name",
+        "writers",
     )  # fmt: skip
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -125,6 +126,9 @@ class Host:
             self.native = load(LIBRARY)
         if self.native is not None:
             self.known = self.native.known
+        #: One of 8 bytes for each request: the task whose memory may be about to be written to,
+        #: because it was found waiting, or 0. The tracer looks at them.
+        self.writers: list[Buffer] = []
         self.crashes = Crashes()
         self.terminal = 0  #: The process between the guest's terminal and the user's, if any.
         self.ghost = False
@@ -146,16 +150,19 @@ class Host:
         self.action: Callable[..., None] = _nothing
         self.forget: Callable[[int], None] = _nothing
 
-    def ways(self, memory: Memory, scratch: Buffer, offset: int) -> tuple[Listener, Looker]:
+    def ways(
+        self, memory: Memory, writer: Buffer, scratch: Buffer, offset: int
+    ) -> tuple[Listener, Looker]:
         """Return what a thread receives, answers and looks paths up with.
 
-        A struct stat may be left at *offset* of *scratch* by a look.
+        *writer* is its own of the `writers`. A struct stat may be left at *offset* of *scratch*
+        by a look.
         """
         if self.native is None:
             return Listener(self.listener, memory, self.last), Looker()
         ahead = self.sandbox.memory_access == CROSS_ONLY
         listener = self.native.listener(
-            self.listener, memory, self.last, (self.root, self.self_fd), ahead=ahead
+            self.listener, memory, (self.last, writer), (self.root, self.self_fd), ahead=ahead
         )
         return listener, self.native.looker(scratch, offset)
 

@@ -37,7 +37,7 @@ class Request:
     __slots__ = (
         "_addfd", "_id_buffer", "_ids", "_owned", "_pidfd", "_pidfd_tid", "_tgid", "args",
         "directory_seen", "host", "id", "listener", "looker", "memory", "name", "number", "policy",
-        "result", "scratch", "shares", "tid", "words",
+        "result", "scratch", "shares", "tid", "words", "writer", "writing",
     )  # fmt: skip
 
     def __init__(self, host: Host, memory_access: int = CROSS_ONLY) -> None:
@@ -49,7 +49,11 @@ class Request:
         self._id_buffer = bytearray(8)
         self._addfd = bytearray(ADDFD.size)
         self._owned: list[int] = []
-        self.listener, self.looker = host.ways(self.memory, self.scratch, RESULT)
+        #: See `Host.writers`: set from when the guest is found waiting until the call is answered.
+        self.writer = Buffer(8)
+        self.writing = memoryview(self.writer.data).cast("Q")
+        host.writers.append(self.writer)
+        self.listener, self.looker = host.ways(self.memory, self.writer, self.scratch, RESULT)
         self._pidfd = -1
         self._pidfd_tid = 0
         self.id = self.tid = self.number = self._tgid = 0
@@ -75,6 +79,7 @@ class Request:
 
     def finish(self) -> None:
         """Close every descriptor that the call opened."""
+        self.writing[0] = 0
         self.shares = False
         self.directory_seen = None
         owned = self._owned
@@ -105,6 +110,7 @@ class Request:
 
     def alive(self) -> None:
         """Raise Gone unless the guest still waits: what was read through its tid counts then."""
+        self.writing[0] = self.tid  # Before: see `Tracer`.
         try:
             fcntl.ioctl(self.host.listener, F.SECCOMP_IOCTL_NOTIF_ID_VALID, self._id_buffer, True)
         except InterruptedError:  # The supervisor was stopped while another thread asked.
@@ -154,6 +160,7 @@ class Request:
         if self.shares:
             self.finish()
         owned = self._owned
+        self.writing[0] = self.tid
         self.listener.answer_with(
             self.id,
             self.tid,

@@ -26,7 +26,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define INTERFACE 4     /* native.py asks for it: a file that was built earlier is not used. */
+#define INTERFACE 5     /* native.py asks for it: a file that was built earlier is not used. */
 #define CALLS 512       /* The size of the table that `madcap_receive` gets. */
 #define TEXT 256        /* The size of its buffer. */
 #define PAGE 4096
@@ -245,9 +245,10 @@ static int look_behind(int tid, int number, int self_fd, char *name, struct stat
 }
 
 /* Answer *call*, whose path is *text*, if it is a stat of something that is known; return whether it
- * was. *root* and *self_fd* are our descriptors of the root and of /proc/self/fd. */
+ * was. *root* and *self_fd* are our descriptors of the root and of /proc/self/fd. *writer* names the
+ * task from before it is found waiting until its memory was written to: the tracer looks at that. */
 static int answered(int listener, const struct seccomp_notif *call, const char *text, int root,
-                    int self_fd)
+                    int self_fd, atomic_ullong *writer)
 {
     uint64_t flags = 0, out;
     int dirfd = AT_FDCWD;
@@ -317,7 +318,9 @@ static int answered(int listener, const struct seccomp_notif *call, const char *
         close(fd);
         return 0;
     }
+    atomic_store(writer, call->pid);
     madcap_answer(listener, &answer, (int)call->pid, &st, out, sizeof st, fd);
+    atomic_store(writer, 0);
     return 1;
 }
 
@@ -333,13 +336,13 @@ static int others_wait(int listener, int patience)
 
 /* Receive a notification into *call*, and read the text that its argument which[number] - 1 points
  * to, as far as the page reaches. Returns how much was read into *text*, 0 where there is nothing.
- * What can be `answered` is not returned at all, unless *root* is -1 (it and *self_fd*: see there).
+ * What can be `answered` is not returned at all, unless *root* is -1 (it, *self_fd*, *writer*: see there).
  *
  * *last* is the id of the call that the receiver got last. Where it shows that another thread is it
  * by now, the answer is -EAGAIN, and CROWD where others waited whenever this looked and nobody helps.
  * Who helps has NULL for it, and is told -EAGAIN when it is not needed any more. */
 static int receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
-                   int root, int self_fd, volatile uint64_t *last)
+                   int root, int self_fd, atomic_ullong *writer, volatile uint64_t *last)
 {
     int turns = 0, found = 0;
     for (;; turns++) {
@@ -377,7 +380,7 @@ static int receive(int listener, struct seccomp_notif *call, const uint8_t *whic
             got = (size_t)read;
         }
         if (root < 0 || !known.open || (got && !memchr(text, 0, got)) ||
-            !answered(listener, call, text, root, self_fd))
+            !answered(listener, call, text, root, self_fd, writer))
             return (int)got;
         if (last && *last != call->id)
             return -EAGAIN;
@@ -388,18 +391,18 @@ static int receive(int listener, struct seccomp_notif *call, const uint8_t *whic
 
 /* See `receive`. */
 int madcap_receive(int listener, struct seccomp_notif *call, const uint8_t *which, char *text,
-                   int root, int self_fd, volatile uint64_t *last)
+                   int root, int self_fd, atomic_ullong *writer, volatile uint64_t *last)
 {
-    return receive(listener, call, which, text, root, self_fd, last);
+    return receive(listener, call, which, text, root, self_fd, writer, last);
 }
 
 /* Receive beside the one who does, until there is a call that can't be answered here (see there), or
  * nobody waits. */
 int madcap_help(int listener, struct seccomp_notif *call, const uint8_t *which, char *text, int root,
-                int self_fd)
+                int self_fd, atomic_ullong *writer)
 {
     atomic_store(&helping, 1);
-    int got = receive(listener, call, which, text, root, self_fd, NULL);
+    int got = receive(listener, call, which, text, root, self_fd, writer, NULL);
     atomic_store(&helping, 0);
     return got;
 }

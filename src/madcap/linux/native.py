@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from madcap.linux.memory import Memory
 
-_INTERFACE = 4
+_INTERFACE = 5
 _CROWD = -10001
 _CALLS = 512
 _TEXT = 256
@@ -65,13 +65,20 @@ class Native:
         self.known = NativeKnown(library)
 
     def listener(
-        self, fd: int, memory: Memory, last: Buffer, places: tuple[int, int], *, ahead: bool
+        self,
+        fd: int,
+        memory: Memory,
+        shown: tuple[Buffer, Buffer],
+        places: tuple[int, int],
+        *,
+        ahead: bool,
     ) -> Listener:
         """Return a Listener; it reads the first path of a call *ahead*, with what it receives.
 
-        *places* are descriptors of the root directory and of /proc/self/fd.
+        *shown* are what others see of it, `Host.last` and one of `Host.writers`; *places* are
+        descriptors of the root directory and of /proc/self/fd.
         """
-        return NativeListener(fd, memory, last, self._library, places, ahead=ahead)
+        return NativeListener(fd, memory, shown, self._library, places, ahead=ahead)
 
     def looker(self, st: Buffer, offset: int) -> Looker:
         """Return a Looker that leaves struct stat at *offset* of *st*."""
@@ -104,21 +111,23 @@ class NativeListener(Listener):
 
     __slots__ = (
         "_answer", "_answer_at", "_call", "_help", "_last_at", "_receive", "_root", "_self_fd",
-        "_text", "_which",
+        "_text", "_which", "_writer_at",
     )  # fmt: skip
 
     def __init__(
         self,
         fd: int,
         memory: Memory,
-        last: Buffer,
+        shown: tuple[Buffer, Buffer],
         library: ctypes.CDLL,
         places: tuple[int, int],
         *,
         ahead: bool,
     ) -> None:
+        last, writer = shown
         super().__init__(fd, memory, last)
         self._last_at = last.pointer
+        self._writer_at = writer.pointer
         self._root, self._self_fd = places if ahead else (-1, -1)
         self._receive = library.madcap_receive
         self._help = library.madcap_help
@@ -135,7 +144,7 @@ class NativeListener(Listener):
         return self._received(
             self._receive(
                 self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
-                self._root, self._self_fd, self._last_at,
+                self._root, self._self_fd, self._writer_at, self._last_at,
             )
         )  # fmt: skip
 
@@ -144,7 +153,7 @@ class NativeListener(Listener):
         return self._received(
             self._help(
                 self.fd, self._call.pointer, self._which.pointer, self._text.pointer,
-                self._root, self._self_fd,
+                self._root, self._self_fd, self._writer_at,
             )
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ import struct
 
 from madcap.linux._call import MACHINE, Buffer, bind, c_long, c_ulong
 
+PTRACE_SETOPTIONS = 0x4200
 PTRACE_GETEVENTMSG = 0x4201
 PTRACE_GETREGSET = 0x4204
 PTRACE_SETREGSET = 0x4205
@@ -41,6 +42,11 @@ _ptrace = bind("ptrace", c_long, c_long, c_ulong, c_ulong)
 def seize(tid: int, options: int) -> None:
     """Attach to *tid* without stopping it."""
     _ptrace(PTRACE_SEIZE, tid, 0, options)
+
+
+def set_options(tid: int, options: int) -> None:
+    """Choose what *tid*, which is stopped, stops at besides, and the tasks that it makes."""
+    _ptrace(PTRACE_SETOPTIONS, tid, 0, options)
 
 
 def resume(tid: int, signal: int = 0) -> None:

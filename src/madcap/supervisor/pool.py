@@ -127,6 +127,7 @@ class Pool:
             dispatcher = Dispatcher(self._host, self._handlers)
             self._serve(worker, dispatcher)
             dispatcher.req.close()
+            self._host.writers.remove(dispatcher.req.writer)
             del self._workers[tid]
         except BaseException as error:
             # A dead emulator must not leave guests waiting, and never set them free.

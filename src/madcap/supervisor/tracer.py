@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import time
 
 from madcap import events
 from madcap.abi import flags as F
@@ -43,6 +45,9 @@ OPTIONS = (
     | ptrace.PTRACE_O_TRACESYSGOOD
     | ptrace.PTRACE_O_EXITKILL
 )
+#: Seconds that the end of a task waits for answers to it, and between two looks.
+_STUCK, _MOMENT = 1.0, 0.0002
+_TASK = struct.Struct("=Q")
 _FORKS = (ptrace.EVENT_FORK, ptrace.EVENT_VFORK, ptrace.EVENT_CLONE)
 _WALL = 0x4000_0000
 SIGKILL, SIGTRAP, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU = 9, 5, 18, 19, 20, 21, 22
@@ -74,6 +79,11 @@ class StoppedRequest(Request):
         """Nothing to validate: the tracee is ours and stopped."""
 
 
+def options_for(host: Host) -> int:
+    """Return what tracees stop at, in *host*'s sandbox."""
+    return OPTIONS | (ptrace.PTRACE_O_TRACEEXIT if "exit" in host.moves else 0)
+
+
 def _goes_on(status: int) -> bool:
     """Tell whether a task that reports *status* would run its program again.
 
@@ -87,8 +97,8 @@ class Tracer:
     """Waits for the tracees of one sandbox until the eldest process (or all) has ended."""
 
     __slots__ = (
-        "_before", "_held", "_host", "_outside", "_pending", "_performed", "_programs",
-        "_registers", "_request", "_shared", "_status", "_tasks", "_verifier",
+        "_before", "_held", "_host", "_options", "_outside", "_pending", "_performed", "_programs",
+        "_registers", "_request", "_shared", "_status", "_tasks", "_verifier", "_watched",
     )  # fmt: skip
 
     def __init__(self, host: Host, trapped: Iterable[str]) -> None:
@@ -102,6 +112,7 @@ class Tracer:
         #: Thread that is in an allowed call: the call, what was judged, its name for rules.
         self._pending: dict[int, tuple[str, mapping.Identity, bytes]] = {}
         self._status: int | None = None
+        self._options = options_for(host)
         #: Thread in an allowed call, until whose end those who share with it are held; 0 for none.
         self._held = 0
         #: Tasks of other processes that have the working directory which it sets, and where that
@@ -109,6 +120,8 @@ class Tracer:
         self._outside: list[int] = []
         self._shared = False  # Whether the memory of who is held for is other processes' too.
         self._before: mapping.Identity | None = None
+        #: Tasks that have made others, and stop before they end: see `_let_answers_end`.
+        self._watched: set[int] = set()
         #: Thread IDs that may run; some may be left of threads that called execve(2).
         self._tasks: set[int] = set()
 
@@ -163,6 +176,8 @@ class Tracer:
             else:
                 self._deliver(tid, signal)
         elif event == ptrace.EVENT_STOP:
+            if self._watched and tid not in self._tasks:
+                ptrace.set_options(tid, self._options)  # It has those of who made it.
             self._tasks.add(tid)  # Its first stop comes before it runs anything.
             self._programs.began(tid)
             if signal in _STOPS:
@@ -173,6 +188,9 @@ class Tracer:
                 ptrace.resume(tid)
         elif event == ptrace.EVENT_EXEC:
             self._tasks.add(tid)
+            if tid in self._watched:
+                ptrace.set_options(tid, self._options)
+                self._watched.discard(tid)
             program = self._verifier.verify(tid)
             if program is None:
                 self._programs.changed(tid)
@@ -183,9 +201,14 @@ class Tracer:
         elif event == ptrace.EVENT_SECCOMP:
             self._decide(tid)
         elif event in _FORKS:
+            if event == ptrace.EVENT_CLONE and tid not in self._watched:
+                ptrace.set_options(tid, self._options | ptrace.PTRACE_O_TRACEEXIT)
+                self._watched.add(tid)
             self._forked(tid)
         elif event == ptrace.EVENT_EXIT:
-            self._leaves(tid, stopped=True)
+            if "exit" in self._host.moves:
+                self._leaves(tid, stopped=True)
+            self._let_answers_end(tid)
             ptrace.resume(tid)
         else:
             ptrace.resume(tid)
@@ -197,6 +220,23 @@ class Tracer:
 
             limit_tasks(self._host, tid, ptrace.event_message(tid), self._programs)
         ptrace.resume(tid)
+
+    def _let_answers_end(self, tid: int) -> None:
+        """Wait until nobody is about to write to the memory of *tid*, which ends.
+
+        Where another thread executes a program, that takes over the number of the main thread as
+        soon as this one has ended. Who found the main thread's call waiting just before, and writes
+        its result just after, would write into the memory of the new program. At this stop the call
+        waits no more and the new memory is not there yet.
+        """
+        end = 0.0
+        while any(_TASK.unpack_from(writer.data)[0] == tid for writer in tuple(self._host.writers)):
+            now = time.monotonic()
+            end = end or now + _STUCK
+            if now > end:  # Nobody knows how long that takes, and others wait for us.
+                self._kill(tid)
+                return
+            time.sleep(_MOMENT)
 
     def _leaves(self, tid: int, *, stopped: bool) -> None:
         """Make the move that the end of a process sets off, before anybody hears of that end."""
@@ -230,6 +270,7 @@ class Tracer:
         if judged is not None and tid == self._held:
             self._look_at_sharers(judged)
         self._tasks.discard(tid)
+        self._watched.discard(tid)
         host = self._host
         host.traceme.discard(tid)
         host.forget(tid)

@@ -60,6 +60,7 @@ def test_a_handler(kernel: Kernel, error: int) -> None:
     req: Any = Request.__new__(Request)
     req.host = SimpleNamespace(listener=3)
     req._id_buffer = bytearray(8)
+    req.tid, req.writing = 9, [0]
     kernel.error = error
     if error:
         with pytest.raises(Gone):
@@ -67,6 +68,7 @@ def test_a_handler(kernel: Kernel, error: int) -> None:
     else:
         req.alive()
     assert len(kernel.asked) == 2
+    assert req.writing == [9]
 
 
 def test_a_descriptor(kernel: Kernel) -> None:
