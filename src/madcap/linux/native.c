@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INTERFACE 5     /* native.py asks for it: a file that was built earlier is not used. */
@@ -34,7 +35,7 @@
 #define CROWD (-10001)  /* Nor is this: other calls wait all the time. */
 #define OFTEN 16        /* Calls received from one look whether others wait to the next. */
 #define CROWDED 4       /* So many looks in a row that find some call a helper. */
-#define DESERTED 16     /* It goes when so many in a row found none, */
+#define DESERTED 64     /* It goes when so many in a row found none, */
 #define SOON 2          /* or none came for so long, in milliseconds. */
 #define NO_WAY (-10000) /* Not an errno: the directory can't be entered, or has no name. */
 
@@ -334,6 +335,35 @@ static int others_wait(int listener, int patience)
     return poll(&waiting, 1, patience) > 0 && waiting.revents & POLLIN;
 }
 
+/* Wait for a notification. For a helper, which has *found* how often in a row none was there at once,
+ * EAGAIN is the answer where it waits in vain or too often. One thread waits at a time: so who sees that
+ * there is one gets it, and nobody is woken for what another one gets. */
+static int next(int listener, struct seccomp_notif *call, int *found)
+{
+    static pthread_mutex_t turn = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+    int error = 0;
+    if (found) {
+        struct timespec end;
+        clock_gettime(CLOCK_REALTIME, &end);
+        end.tv_nsec += SOON * 1000000L;
+        if (end.tv_nsec >= 1000000000L) {
+            end.tv_nsec -= 1000000000L;
+            end.tv_sec++;
+        }
+        if (pthread_mutex_timedlock(&turn, &end))
+            return EAGAIN;
+        *found = others_wait(listener, 0) ? 0 : *found + 1;
+        if (*found && (*found == DESERTED || !others_wait(listener, SOON)))
+            error = EAGAIN;
+    } else {
+        pthread_mutex_lock(&turn);
+    }
+    if (!error && ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) < 0)
+        error = errno;
+    pthread_mutex_unlock(&turn);
+    return error;
+}
+
 /* Receive a notification into *call*, and read the text that its argument which[number] - 1 points
  * to, as far as the page reaches. Returns how much was read into *text*, 0 where there is nothing.
  * What can be `answered` is not returned at all, unless *root* is -1 (it, *self_fd*, *writer*: see there).
@@ -346,15 +376,10 @@ static int receive(int listener, struct seccomp_notif *call, const uint8_t *whic
 {
     int turns = 0, found = 0;
     for (;; turns++) {
-        if (!last) {
-            if (turns % OFTEN == OFTEN - 1)
-                found = others_wait(listener, 0) ? 0 : found + 1;
-            if (found == DESERTED || !others_wait(listener, SOON))
-                return -EAGAIN;
-        }
         memset(call, 0, sizeof *call);
-        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call) < 0)
-            return -errno;
+        int error = next(listener, call, last ? NULL : &found);
+        if (error)
+            return -error;
         if (last)
             *last = call->id;
         if (last && turns % OFTEN == OFTEN - 1) /* Now it's none that this thread receives. */
