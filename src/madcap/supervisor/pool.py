@@ -297,10 +297,14 @@ class Pool:
         pause = _BACK_OFF
         for _ in range(_TRIES):
             try:
-                return self._hand_over(worker)
+                if self._hand_over(worker):
+                    return True
+                if self._count - self._interrupter.count() <= 1:
+                    return False
+                time.sleep(pause / 10)  # One has answered its call, and is about to rest.
             except RuntimeError:  # EAGAIN or ENOMEM. Guests wait meanwhile; no call is lost.
                 time.sleep(pause)
-                pause = min(pause * 2, _BACK_OFF_MOST)
+            pause = min(pause * 2, _BACK_OFF_MOST)
         return False
 
     def blocking(

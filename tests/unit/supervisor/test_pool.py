@@ -50,7 +50,7 @@ def _two_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def made(limit: int | None = None, core: int = 1) -> tuple[Pool, Worker]:
     """Return a pool whose first emulator is this thread, and receives."""
-    host: Any = SimpleNamespace(last=Buffer(8))
+    host: Any = SimpleNamespace(last=Buffer(8), count=lambda: 0)
     pool = Pool(host, {}, host, lambda: None, core, limit)
     pool._count = 1
     first = pool._receiver
@@ -90,6 +90,32 @@ def test_the_last_thread_does_not_block(threads: Threads) -> None:
     assert not pool._reinforce()
     assert pool._receiver is first
     assert threads.started == []
+
+
+def test_at_the_limit_it_waits_for_who_is_about_to_rest(threads: Threads) -> None:
+    pool, first = made(limit=2)
+    pool._count = 2
+    other = Worker()
+    sleep = threads.slept.append
+
+    def slept(seconds: float) -> None:
+        sleep(seconds)
+        if len(threads.slept) == 3:
+            pool._idle.append(other)
+
+    module.time.sleep = slept  # type: ignore[assignment]  # `threads` puts it back.
+    assert pool._reinforce()
+    assert pool._receiver is other is not first
+    assert threads.slept == [0.001, 0.002, 0.004]
+
+
+def test_at_the_limit_it_does_not_wait_for_who_blocks(threads: Threads) -> None:
+    pool, first = made(limit=2)
+    pool._count = 2
+    pool._interrupter.count = lambda: 1  # type: ignore[method-assign]
+    assert not pool._reinforce()
+    assert pool._receiver is first
+    assert threads.slept == []
 
 
 def test_a_thread_that_cannot_be_started_is_tried_again(threads: Threads) -> None:
