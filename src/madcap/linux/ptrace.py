@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 from madcap.linux._call import MACHINE, Buffer, bind, c_long, c_ulong
 
 PTRACE_SETOPTIONS = 0x4200
 PTRACE_GETEVENTMSG = 0x4201
+PTRACE_GETSIGINFO = 0x4202
 PTRACE_GETREGSET = 0x4204
 PTRACE_SETREGSET = 0x4205
 PTRACE_SEIZE = 0x4206
@@ -65,15 +67,30 @@ def interrupt(tid: int) -> None:
 
 
 def listen(tid: int) -> None:
-    """Leave *tid* in its group stop until the group is continued."""
-    _ptrace(PTRACE_LISTEN, tid, 0, 0)
+    """Leave *tid* in its group stop until the group is continued.
+
+    Raises ProcessLookupError where it was killed: it is gone, or has stopped once more at its end.
+    """
+    try:
+        _ptrace(PTRACE_LISTEN, tid, 0, 0)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise ProcessLookupError(errno.ESRCH, "not in a group stop any more") from error
 
 
-def event_message(tid: int) -> int:
-    """Return the message of the stop that *tid* is in."""
-    buffer = Buffer(8)
+def event_message(tid: int, event: int) -> int:
+    """Return the message of the stop for *event* that *tid* is in.
+
+    Raises ProcessLookupError where it was killed: it is gone, or has stopped once more at its end,
+    with a message that means something else.
+    """
+    buffer = Buffer(128)
     _ptrace(PTRACE_GETEVENTMSG, tid, 0, buffer.address)
     message: int = struct.unpack_from("=Q", buffer.data)[0]
+    _ptrace(PTRACE_GETSIGINFO, tid, 0, buffer.address)  # Afterwards: what it says was so before.
+    if struct.unpack_from("=i", buffer.data, 8)[0] >> 8 != event:  # si_code
+        raise ProcessLookupError(errno.ESRCH, "in another stop")
     return message
 
 

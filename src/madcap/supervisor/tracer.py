@@ -204,7 +204,7 @@ class Tracer:
             if event == ptrace.EVENT_CLONE and tid not in self._watched:
                 ptrace.set_options(tid, self._options | ptrace.PTRACE_O_TRACEEXIT)
                 self._watched.add(tid)
-            self._forked(tid)
+            self._forked(tid, event)
         elif event == ptrace.EVENT_EXIT:
             if "exit" in self._host.moves:
                 self._leaves(tid, stopped=True)
@@ -213,12 +213,13 @@ class Tracer:
         else:
             ptrace.resume(tid)
 
-    def _forked(self, tid: int) -> None:
+    def _forked(self, tid: int, event: int) -> None:
         policy = self._host.sandbox.active
         if policy.pid_max and policy.enabled & C.PID:
             from madcap.supervisor.tasks import limit_tasks  # Loaded beforehand.
 
-            limit_tasks(self._host, tid, ptrace.event_message(tid), self._programs)
+            child = ptrace.event_message(tid, event)
+            limit_tasks(self._host, tid, child, self._programs)
         ptrace.resume(tid)
 
     def _let_answers_end(self, tid: int) -> None:
